@@ -1,0 +1,28 @@
+// swift-tools-version: 6.1
+// aware: a policy server for autoscaling. Targets appear in the order in which they depend on each other.
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "aware",
+    targets: [
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-serial-dev"])]),
+        .target(name: "HTTPServer", dependencies: ["CLinux"], swiftSettings: strict, linkerSettings: [.linkedLibrary("z")]),
+        .target(name: "Neural", dependencies: ["CBLAS"], swiftSettings: strict),
+        .target(name: "Scaling", swiftSettings: strict),
+        .target(name: "Learning", dependencies: ["Neural"], swiftSettings: strict),
+        .target(name: "Simulator", dependencies: ["Scaling", "Learning"], swiftSettings: strict),
+        .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux"], swiftSettings: strict),
+        .testTarget(name: "NeuralTests", dependencies: ["Neural"], swiftSettings: strict),
+        .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),
+        .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
+        .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Learning"], swiftSettings: strict),
+    ]
+)

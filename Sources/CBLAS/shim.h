@@ -1,0 +1,2 @@
+// OpenBLAS's C interface (Debian: libopenblas-serial-dev).
+#include <cblas.h>

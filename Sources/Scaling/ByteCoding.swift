@@ -1,0 +1,88 @@
+// Writes and reads plain values as little-endian bytes: the form of every blob that aware stores.
+
+/// Appends values to a byte array.
+public struct ByteWriter: Sendable {
+    public private(set) var bytes: [UInt8] = []
+
+    public init(reserving capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+
+    public mutating func write<T: FixedWidthInteger>(_ value: T) {
+        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    public mutating func write(_ value: Float) { write(value.bitPattern) }
+    public mutating func write(_ value: Double) { write(value.bitPattern) }
+    public mutating func write(_ value: Bool) { bytes.append(value ? 1 : 0) }
+    /// `nil` is stored as a quiet NaN, so an optional costs no more than a value.
+    public mutating func write(_ value: Double?) { write(value ?? .nan) }
+    /// Count (32 bits), then the values' bytes as they lie in memory.
+    public mutating func write(_ values: [Float]) {
+        write(UInt32(values.count))
+        values.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    }
+    public mutating func write(_ values: [Double]) {
+        write(UInt32(values.count))
+        values.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    }
+    public mutating func write(_ values: [UInt8]) {
+        write(UInt32(values.count))
+        bytes.append(contentsOf: values)
+    }
+    public mutating func write(_ text: String) { write(Array(text.utf8)) }
+}
+
+/// Reads what `ByteWriter` wrote, in the same order. Never traps: a short or malformed input throws.
+public struct ByteReader: Sendable {
+    public enum Failure: Error, Equatable { case truncated, malformed }
+
+    private let bytes: [UInt8]
+    private var offset = 0
+
+    public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    public var isAtEnd: Bool { offset == bytes.count }
+
+    private mutating func take(_ count: Int) throws(Failure) -> Range<Int> {
+        guard count >= 0, bytes.count - offset >= count else { throw .truncated }
+        defer { offset += count }
+        return offset..<offset + count
+    }
+    public mutating func integer<T: FixedWidthInteger>(_: T.Type = T.self) throws(Failure) -> T {
+        let range = try take(MemoryLayout<T>.size)
+        return bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: range.lowerBound, as: T.self)) }
+    }
+    public mutating func float() throws(Failure) -> Float { Float(bitPattern: try integer()) }
+    public mutating func double() throws(Failure) -> Double { Double(bitPattern: try integer()) }
+    public mutating func optionalDouble() throws(Failure) -> Double? {
+        let value = try double()
+        return value.isNaN ? nil : value
+    }
+    public mutating func bool() throws(Failure) -> Bool {
+        switch try integer(UInt8.self) {
+        case 0: false
+        case 1: true
+        default: throw .malformed
+        }
+    }
+    public mutating func floats() throws(Failure) -> [Float] {
+        let count = Int(try integer(UInt32.self))
+        let range = try take(count * 4)
+        return bytes.withUnsafeBytes { raw in
+            (0..<count).map { raw.loadUnaligned(fromByteOffset: range.lowerBound + $0 * 4, as: Float.self) }
+        }
+    }
+    public mutating func doubles() throws(Failure) -> [Double] {
+        let count = Int(try integer(UInt32.self))
+        let range = try take(count * 8)
+        return bytes.withUnsafeBytes { raw in
+            (0..<count).map { raw.loadUnaligned(fromByteOffset: range.lowerBound + $0 * 8, as: Double.self) }
+        }
+    }
+    public mutating func byteArray() throws(Failure) -> [UInt8] {
+        let count = Int(try integer(UInt32.self))
+        return Array(bytes[try take(count)])
+    }
+    public mutating func string() throws(Failure) -> String {
+        guard let text = String(validating: try byteArray(), as: UTF8.self) else { throw .malformed }
+        return text
+    }
+}
