@@ -11,18 +11,30 @@ let strict: [SwiftSetting] = [
 
 let package = Package(
     name: "aware",
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    ],
     targets: [
         .target(name: "CLinux"),
         .systemLibrary(name: "CBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-serial-dev"])]),
+        .target(
+            name: "CJSON", cxxSettings: [.define("NDEBUG")],
+            linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
         .target(name: "HTTPServer", dependencies: ["CLinux"], swiftSettings: strict, linkerSettings: [.linkedLibrary("z")]),
         .target(name: "Neural", dependencies: ["CBLAS"], swiftSettings: strict),
         .target(name: "Scaling", swiftSettings: strict),
         .target(name: "Learning", dependencies: ["Neural"], swiftSettings: strict),
         .target(name: "Simulator", dependencies: ["Scaling", "Learning"], swiftSettings: strict),
+        .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
+        .target(
+            name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
+            resources: [.embedInCode("Migrations")], swiftSettings: strict),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux"], swiftSettings: strict),
         .testTarget(name: "NeuralTests", dependencies: ["Neural"], swiftSettings: strict),
         .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),
         .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
         .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Learning"], swiftSettings: strict),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

@@ -44,12 +44,12 @@ public struct Profile: Sendable, Equatable {
     }
 
     /// How a change of limits is carried out.
-    public enum Resize: String, Sendable { case inPlace, restart }
+    public enum Resize: String, Sendable, CaseIterable { case inPlace, restart }
 
     public enum Algorithm: String, Sendable, CaseIterable { case ppo, ddpg, dqn, reinforce, rules }
 
     /// Who carries out a decision: the caller at once, the caller after an approval, or nobody (shadow).
-    public enum Actuation: String, Sendable { case auto, approve, observe }
+    public enum Actuation: String, Sendable, CaseIterable { case auto, approve, observe }
 
     /// Rewards that move the lifecycle. `nil` is derived from the application's own rule-based reward.
     public struct Thresholds: Sendable, Equatable {

@@ -1,0 +1,156 @@
+// The byte form of a decision in the database: compact, versioned, with a checksum at its end.
+
+import Scaling
+
+public enum DecisionRecord {
+    private static let version: UInt8 = 1
+
+    public enum Failure: Error, Equatable { case checksum, version(UInt8), malformed }
+
+    /// Everything but the table's own columns (seq, application, previous, time, episode, step, reward).
+    public static func encode(_ decision: Decision) -> [UInt8] {
+        var writer = ByteWriter(reserving: 640)
+        writer.write(version)
+        write(decision.observation, to: &writer)
+        writer.write(UInt8(Stage.allCases.firstIndex(of: decision.stage) ?? 0))
+        writer.write(UInt8(Source.allCases.firstIndex(of: decision.source) ?? 0))
+        writer.write(UInt32(clamping: decision.modelVersion))
+        writer.write(decision.exploring)
+        write(decision.current, to: &writer)
+        write(decision.desired, to: &writer)
+        write(decision.rules, to: &writer)
+        writer.write(decision.reason)
+        writer.write(decision.policy != nil)
+        if let policy = decision.policy {
+            write(policy.allocation, to: &writer)
+            writer.write(policy.probability)
+            writer.write(policy.value)
+        }
+        writer.write(UInt8(clamping: decision.guards.count))
+        for note in decision.guards.prefix(255) {
+            writer.write(note.rule)
+            writer.write(note.field)
+            writer.write(Int64(note.before))
+            writer.write(Int64(note.after))
+            writer.write(note.detail)
+        }
+        writer.write(UInt8(clamping: decision.warnings.count))
+        for warning in decision.warnings.prefix(255) { writer.write(warning) }
+        let experience = decision.experience
+        writer.write(experience.state)
+        writer.write(experience.mask)
+        writer.write(UInt8(clamping: experience.actions.count))
+        for action in experience.actions { writer.write(UInt8(clamping: action)) }
+        writer.write(experience.logProbability)
+        writer.write(experience.value)
+        writer.write(experience.memory)
+        writer.write(checksum(writer.bytes[...]))
+        return writer.bytes
+    }
+
+    /// Completes a decision from its columns and its record.
+    public static func decode(
+        _ bytes: [UInt8], seq: Int64, application: Int64, previous: Int64, time: Double, episode: Int, step: Int,
+        reward: Double?
+    ) throws -> Decision {
+        guard bytes.count > 4 else { throw Failure.malformed }
+        var tail = ByteReader(Array(bytes.suffix(4)))
+        guard try tail.integer(UInt32.self) == checksum(bytes.dropLast(4)) else { throw Failure.checksum }
+        var reader = ByteReader(bytes)
+        let found = try reader.integer(UInt8.self)
+        guard found == version else { throw Failure.version(found) }
+        let observation = try readObservation(from: &reader)
+        let stage = Int(try reader.integer(UInt8.self))
+        let source = Int(try reader.integer(UInt8.self))
+        guard stage < Stage.allCases.count, source < Source.allCases.count else { throw Failure.malformed }
+        let modelVersion = Int(try reader.integer(UInt32.self))
+        let exploring = try reader.bool()
+        let current = try readAllocation(from: &reader)
+        let desired = try readAllocation(from: &reader)
+        let rules = try readAllocation(from: &reader)
+        let reason = try reader.string()
+        var policy: Decision.Proposal?
+        if try reader.bool() {
+            policy = Decision.Proposal(
+                allocation: try readAllocation(from: &reader), probability: try reader.double(),
+                value: try reader.double())
+        }
+        let guards = try (0..<(try reader.integer(UInt8.self))).map { _ in
+            Decision.GuardNote(
+                rule: try reader.string(), field: try reader.string(), before: Int(try reader.integer(Int64.self)),
+                after: Int(try reader.integer(Int64.self)), detail: try reader.string())
+        }
+        let warnings = try (0..<(try reader.integer(UInt8.self))).map { _ in try reader.string() }
+        let state = try reader.floats()
+        let mask = try reader.byteArray()
+        let actions = try (0..<(try reader.integer(UInt8.self))).map { _ in Int32(try reader.integer(UInt8.self)) }
+        let experience = Decision.Experience(
+            state: state, mask: mask, actions: actions, logProbability: try reader.float(),
+            value: try reader.float(), memory: try reader.floats())
+        return Decision(
+            seq: seq, application: application, previous: previous, time: time, episode: episode, step: step,
+            observation: observation, stage: Stage.allCases[stage], source: Source.allCases[source],
+            modelVersion: modelVersion, exploring: exploring, current: current, desired: desired, reason: reason,
+            reward: reward, policy: policy, rules: rules, guards: guards, warnings: warnings, experience: experience)
+    }
+
+    // MARK: Parts
+
+    private static func write(_ allocation: Allocation, to writer: inout ByteWriter) {
+        writer.write(Int32(clamping: allocation.replicas))
+        writer.write(Int32(clamping: allocation.cpuMillicores))
+        writer.write(Int64(allocation.memoryBytes))
+    }
+
+    private static func readAllocation(from reader: inout ByteReader) throws -> Allocation {
+        Allocation(
+            replicas: Int(try reader.integer(Int32.self)), cpuMillicores: Int(try reader.integer(Int32.self)),
+            memoryBytes: Int(try reader.integer(Int64.self)))
+    }
+
+    private static let doubleFields: [any WritableKeyPath<Observation, Double?> & Sendable] = [
+        \.cpuUtilization, \.memoryUtilization, \.latencySeconds, \.sloPreservation, \.requestRate, \.throughput,
+        \.networkUtilization, \.ioUtilization, \.throttledRatio, \.time, \.reward,
+    ]
+    private static let integerFields: [any WritableKeyPath<Observation, Int?> & Sendable] = [
+        \.cpuMillicores, \.memoryBytes, \.readyReplicas, \.oomKills,
+    ]
+
+    /// A bit for every optional field that is there, then those fields.
+    private static func write(_ observation: Observation, to writer: inout ByteWriter) {
+        var present: UInt32 = 0
+        for (bit, field) in doubleFields.enumerated() where observation[keyPath: field] != nil { present |= 1 << bit }
+        for (bit, field) in integerFields.enumerated() where observation[keyPath: field] != nil {
+            present |= 1 << (16 + bit)
+        }
+        if observation.applied { present |= 1 << 30 }
+        if observation.done { present |= 1 << 31 }
+        writer.write(present)
+        writer.write(Int32(clamping: observation.replicas))
+        for field in doubleFields { if let value = observation[keyPath: field] { writer.write(value) } }
+        for field in integerFields { if let value = observation[keyPath: field] { writer.write(Int64(value)) } }
+    }
+
+    private static func readObservation(from reader: inout ByteReader) throws -> Observation {
+        let present = try reader.integer(UInt32.self)
+        var observation = Observation(replicas: Int(try reader.integer(Int32.self)))
+        observation.applied = present & 1 << 30 != 0
+        observation.done = present & 1 << 31 != 0
+        for (bit, field) in doubleFields.enumerated() where present & 1 << bit != 0 {
+            observation[keyPath: field] = try reader.double()
+        }
+        for (bit, field) in integerFields.enumerated() where present & 1 << (16 + bit) != 0 {
+            observation[keyPath: field] = Int(try reader.integer(Int64.self))
+        }
+        return observation
+    }
+
+    /// FNV-1a, 32 bits: it is there to notice bit rot, not an attacker.
+    private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+        bytes.withUnsafeBufferPointer { buffer in
+            var hash: UInt32 = 2_166_136_261
+            for byte in buffer { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
+            return hash
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// What training asks of the store.
+
+/// A new, immutable version of an application's policy.
+public struct ModelVersion: Sendable {
+    public var application: Int64
+    public var version: Int
+    public var parent: Int
+    public var created: Double
+    public var algorithm: String
+    /// Last episode that it was trained on.
+    public var episode: Int
+    /// Update diagnostics and scores as a JSON object.
+    public var diagnostics: String
+    /// `Policy`'s byte form.
+    public var weights: [UInt8]
+
+    public init(
+        application: Int64, version: Int, parent: Int, created: Double, algorithm: String, episode: Int,
+        diagnostics: String, weights: [UInt8]
+    ) {
+        self.application = application
+        self.version = version
+        self.parent = parent
+        self.created = created
+        self.algorithm = algorithm
+        self.episode = episode
+        self.diagnostics = diagnostics
+        self.weights = weights
+    }
+}
+
+/// Something an operator wants to be told.
+public struct Event: Sendable {
+    public var id: Int64
+    public var time: Double
+    public var application: Int64
+    public var episode: Int?
+    public var kind: String
+    /// A JSON object.
+    public var detail: String
+
+    public init(id: Int64 = 0, time: Double, application: Int64, episode: Int?, kind: String, detail: String) {
+        self.id = id
+        self.time = time
+        self.application = application
+        self.episode = episode
+        self.kind = kind
+        self.detail = detail
+    }
+}
+
+/// Everything one step of training changes; stored in one transaction.
+public struct TrainingCommit: Sendable {
+    public var application: Int64
+    /// Last episode that was taken into account.
+    public var episode: Int
+    public var trainerState: [UInt8]
+    public var model: ModelVersion?
+    public var events: [Event]
+
+    public init(application: Int64, episode: Int, trainerState: [UInt8], model: ModelVersion?, events: [Event]) {
+        self.application = application
+        self.episode = episode
+        self.trainerState = trainerState
+        self.model = model
+        self.events = events
+    }
+}
+
+/// Reads experience and persists what was learned from it. Called on trainer threads; may block.
+public protocol EpisodeStore: Sendable {
+    /// Finished episodes with a number above `number`, oldest first, at most `limit`.
+    func episodes(of application: Int64, after number: Int, limit: Int) throws -> [EpisodeSummary]
+    /// The steps of an episode, oldest first, and behind them the decision that closed it.
+    func decisions(of episode: EpisodeSummary) throws -> [Decision]
+    func trainerState(of application: Int64) throws -> (episode: Int, state: [UInt8])?
+    func model(of application: Int64, version: Int) throws -> ModelVersion?
+    func commit(_ training: TrainingCommit) throws
+}

@@ -1,0 +1,126 @@
+// Makes decisions durable before they are answered: batches of all loops are committed together.
+
+import Synchronization
+
+/// One decision on its way to disk, with what else must be in the same transaction.
+public struct PendingDecision: Sendable {
+    public var decision: Decision
+    /// The client's own id for the decision, for idempotence.
+    public var clientID: String?
+    /// The episode that this decision closes, and the agent's state as of this decision.
+    public var closed: (episode: EpisodeSummary, state: [UInt8])?
+
+    public init(decision: Decision, clientID: String?, closed: (episode: EpisodeSummary, state: [UInt8])?) {
+        self.decision = decision
+        self.clientID = clientID
+        self.closed = closed
+    }
+}
+
+/// A finished episode, as listed and charted.
+public struct EpisodeSummary: Sendable, Equatable {
+    public enum Actor: String, Sendable {
+        case policy, rules
+        /// The rules acted for comparison while a policy was on duty.
+        case control
+    }
+
+    public var application: Int64
+    public var number: Int
+    public var started: Double
+    public var ended: Double
+    public var steps: Int
+    /// `seq` of the decision that closed it; the chain of `previous` leads from there through the steps.
+    public var closing: Int64
+    public var stage: Stage
+    public var actor: Actor
+    public var modelVersion: Int
+    /// Mean step reward (alpha form, 0..1), `nil` when no step could be measured.
+    public var reward: Double?
+    /// The rules' estimated mean step reward at that time.
+    public var rulesReward: Double?
+    /// Share of the steps that violated the objective.
+    public var violations: Double
+
+    public init(
+        application: Int64, number: Int, started: Double, ended: Double, steps: Int, closing: Int64, stage: Stage,
+        actor: Actor, modelVersion: Int, reward: Double?, rulesReward: Double?, violations: Double
+    ) {
+        self.application = application
+        self.number = number
+        self.started = started
+        self.ended = ended
+        self.steps = steps
+        self.closing = closing
+        self.stage = stage
+        self.actor = actor
+        self.modelVersion = modelVersion
+        self.reward = reward
+        self.rulesReward = rulesReward
+        self.violations = violations
+    }
+}
+
+/// Where decisions go. `commit` runs on the writer's own queue and is durable when it returns.
+public protocol DecisionSink: Sendable {
+    /// Calls `body` once on the writer's queue, soon. `body` hands the batch to `write`, which is one transaction.
+    func enqueue(_ body: @escaping @Sendable (_ write: ([PendingDecision]) throws -> Void) -> Void)
+}
+
+/// Group commit: whatever the loops hand over while a commit runs becomes the next transaction.
+public final class Recorder: Sendable {
+    /// Decisions that may wait for the disk; beyond it callers are told to come back (RELIABILITY section 3).
+    public static let waitingMax = 8192
+
+    private struct Batch {
+        let decisions: [PendingDecision]
+        let completion: @Sendable ((any Error)?) -> Void
+    }
+    private struct Waiting {
+        var batches: [Batch] = []
+        var count = 0
+        var isScheduled = false
+    }
+
+    private let waiting = Mutex(Waiting())
+    private let sink: any DecisionSink
+    public let commits = Atomic<Int>(0)
+    public let failures = Atomic<Int>(0)
+
+    public init(sink: any DecisionSink) { self.sink = sink }
+
+    public var isOverloaded: Bool { waiting.withLock { $0.count >= Self.waitingMax } }
+
+    /// Takes the decisions of one loop's drain. `completion` runs on the writer's queue, after the commit or its failure.
+    public func submit(_ decisions: [PendingDecision], completion: @escaping @Sendable ((any Error)?) -> Void) {
+        let mustSchedule = waiting.withLock { waiting in
+            waiting.batches.append(Batch(decisions: decisions, completion: completion))
+            waiting.count += decisions.count
+            defer { waiting.isScheduled = true }
+            return !waiting.isScheduled
+        }
+        if mustSchedule { sink.enqueue { [self] write in commitAll(write) } }
+    }
+
+    private func commitAll(_ write: ([PendingDecision]) throws -> Void) {
+        while true {
+            let batches = waiting.withLock { waiting in
+                defer {
+                    waiting.batches.removeAll(keepingCapacity: true)
+                    waiting.count = 0
+                }
+                if waiting.batches.isEmpty { waiting.isScheduled = false }
+                return waiting.batches
+            }
+            if batches.isEmpty { return }
+            do {
+                try write(batches.count == 1 ? batches[0].decisions : batches.flatMap(\.decisions))
+                commits.add(1, ordering: .relaxed)
+                for batch in batches { batch.completion(nil) }
+            } catch {
+                failures.add(1, ordering: .relaxed)
+                for batch in batches { batch.completion(error) }
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// Flattens simdjson's document into the nodes of CJSON.h.
+#include "CJSON.h"
+
+#include <cstring>
+#include <new>
+#include <simdjson.h>
+#include <vector>
+
+using namespace simdjson;
+
+static_assert(SIMDJSON_PADDING <= CJSON_PADDING, "the promised padding is too short for this simdjson");
+
+struct cjson_parser {
+    dom::parser dom{1 << 26};
+    std::vector<cjson_node> nodes;
+    size_t depth;
+};
+
+static void append(std::vector<cjson_node> &nodes, dom::element element) {
+    const size_t index = nodes.size();
+    nodes.push_back(cjson_node{});
+    cjson_node node{};
+    switch (element.type()) {
+    case dom::element_type::NULL_VALUE:
+        node.type = CJSON_NULL;
+        break;
+    case dom::element_type::BOOL:
+        node.type = bool(element) ? CJSON_TRUE : CJSON_FALSE;
+        break;
+    case dom::element_type::INT64:
+        node.type = CJSON_INTEGER;
+        node.integer = int64_t(element);
+        node.number = double(node.integer);
+        break;
+    case dom::element_type::UINT64:  // above the largest signed integer: a number, but not an integer that fits
+        node.type = CJSON_NUMBER;
+        node.number = double(uint64_t(element));
+        break;
+    case dom::element_type::DOUBLE:
+        node.type = CJSON_NUMBER;
+        node.number = double(element);
+        break;
+    case dom::element_type::STRING: {
+        std::string_view text = element;
+        node.type = CJSON_STRING;
+        node.text = text.data();
+        node.count = uint32_t(text.size());
+        break;
+    }
+    case dom::element_type::ARRAY:
+        node.type = CJSON_ARRAY;
+        for (dom::element child : dom::array(element)) {
+            append(nodes, child);
+            node.count += 1;
+        }
+        break;
+    case dom::element_type::OBJECT:
+        node.type = CJSON_OBJECT;
+        for (dom::key_value_pair member : dom::object(element)) {
+            cjson_node key{};
+            key.type = CJSON_STRING;
+            key.text = member.key.data();
+            key.count = uint32_t(member.key.size());
+            key.next = uint32_t(nodes.size() + 1);
+            nodes.push_back(key);
+            append(nodes, member.value);
+            node.count += 1;
+        }
+        break;
+    }
+    node.next = uint32_t(nodes.size());
+    nodes[index] = node;
+}
+
+extern "C" cjson_parser *cjson_parser_create(size_t depth) {
+    auto *parser = new (std::nothrow) cjson_parser;
+    if (parser && parser->dom.allocate(4096, depth) != SUCCESS) {
+        delete parser;
+        return nullptr;
+    }
+    if (parser) parser->depth = depth;
+    return parser;
+}
+
+extern "C" void cjson_parser_destroy(cjson_parser *parser) { delete parser; }
+
+extern "C" const char *cjson_parse(cjson_parser *parser, const uint8_t *bytes, size_t length, const cjson_node **nodes,
+                                   size_t *count) {
+    try {
+        if (length > parser->dom.capacity() &&
+            parser->dom.allocate(length + length / 2, parser->depth) != SUCCESS)
+            return "out of memory";
+        dom::element root;
+        const error_code failure = parser->dom.parse(bytes, length, false).get(root);
+        if (failure != SUCCESS) return error_message(failure);
+        parser->nodes.clear();
+        append(parser->nodes, root);
+        *nodes = parser->nodes.data();
+        *count = parser->nodes.size();
+        return nullptr;
+    } catch (...) {
+        return "out of memory";
+    }
+}

@@ -1,0 +1,113 @@
+// Applications, their profiles, and what each agent remembers between decisions.
+
+import Agents
+import Foundation
+import GRDB
+
+/// A row of the table `application`.
+public struct StoredApplication: Sendable, Equatable {
+    public var id: Int64
+    public var name: String
+    /// The profile as JSON.
+    public var profile: String
+    public var revision: Int
+    public var created: Double
+}
+
+/// What an agent continues from after a restart.
+public struct StoredAgent: Sendable {
+    /// The agent's encoded state as of its last episode end, `nil` when no episode ended yet.
+    public var state: [UInt8]?
+    /// Decisions since then, oldest first.
+    public var decisions: [Decision]
+    /// Last finished episode.
+    public var episode: EpisodeSummary?
+}
+
+extension Database {
+    public func applications() throws -> [StoredApplication] {
+        try pool.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM application ORDER BY id").map {
+                StoredApplication(
+                    id: $0["id"], name: $0["name"], profile: $0["profile"], revision: $0["revision"],
+                    created: $0["created"])
+            }
+        }
+    }
+
+    /// Inserts a new application and returns its id.
+    public func insert(application name: String, profile: String, created: Double) throws -> Int64 {
+        try pool.write { db in
+            try db.execute(
+                sql: "INSERT INTO application (name, profile, revision, created) VALUES (?, ?, 1, ?)",
+                arguments: [name, profile, created])
+            return db.lastInsertedRowID
+        }
+    }
+
+    public func update(application id: Int64, profile: String, revision: Int) throws {
+        try pool.write { db in
+            try db.execute(
+                sql: "UPDATE application SET profile = ?, revision = ? WHERE id = ?", arguments: [profile, revision, id])
+        }
+    }
+
+    /// Deletes an application with everything recorded of it, beginning at its last decision `last`.
+    public func delete(application id: Int64, last: Int64) throws {
+        try pool.write { db in
+            var next = last
+            while next > 0,
+                let previous = try Int64.fetchOne(
+                    db, sql: "SELECT previous FROM decision WHERE seq = ?", arguments: [next])
+            {
+                try db.execute(sql: "DELETE FROM decision WHERE seq = ?", arguments: [next])
+                next = previous
+            }
+            try db.execute(sql: "DELETE FROM application WHERE id = ?", arguments: [id])
+        }
+    }
+
+    /// The highest `seq` ever used; new decisions are numbered from there.
+    public func lastSeq() throws -> Int64 {
+        try pool.read { try Int64.fetchOne($0, sql: "SELECT max(seq) FROM decision") ?? 0 }
+    }
+
+    /// `seq` of the last decision of every application. Scans what was added since the last call, and remembers.
+    public func lastDecisions() throws -> [Int64: Int64] {
+        try pool.write { db in
+            try db.execute(
+                sql: """
+                    INSERT OR REPLACE INTO lastDecision (application, seq)
+                    SELECT application, max(seq) FROM decision
+                    WHERE seq > (SELECT coalesce(max(seq), 0) FROM lastDecision)
+                        AND application IN (SELECT id FROM application)
+                    GROUP BY application
+                    """)
+            var last: [Int64: Int64] = [:]
+            let rows = try Row.fetchCursor(db, sql: "SELECT application, seq FROM lastDecision")
+            while let row = try rows.next() { last[row[0]] = row[1] }
+            return last
+        }
+    }
+
+    /// What the agent of `application` continues from, given the `seq` of its last decision (0 for none).
+    public func agent(of application: Int64, last: Int64) throws -> StoredAgent {
+        try pool.read { db in
+            let saved = try Row.fetchOne(
+                db, sql: "SELECT seq, state FROM agentState WHERE application = ?", arguments: [application])
+            let savedSeq: Int64 = saved?[0] ?? 0
+            var decisions: [Decision] = []
+            var next = last
+            while next > savedSeq, let decision = try Self.decision(seq: next, in: db) {
+                decisions.append(decision)
+                next = decision.previous
+            }
+            let episode = try Row.fetchOne(
+                db, sql: "SELECT * FROM episode WHERE application = ? ORDER BY number DESC LIMIT 1",
+                arguments: [application]
+            ).map(Self.episode)
+            return StoredAgent(
+                state: saved.map { Array($0[1] as Data) }, decisions: decisions.reversed(), episode: episode)
+        }
+    }
+}

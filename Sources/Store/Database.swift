@@ -1,0 +1,87 @@
+// Opens the one data file: settings, migrations, a lock against a second server.
+
+import Foundation
+import GRDB
+
+/// The SQLite file of a data folder. One connection does all writes and all checkpoints; readers are read-only
+/// (SQLite before 3.51.3 can corrupt a file that two connections checkpoint at once, RELIABILITY section 1).
+public final class Database: Sendable {
+    /// How much a commit survives: `normal` a crash of the process, `full` also a loss of power.
+    public enum Durability: String, Sendable, CaseIterable { case normal, full }
+
+    public enum Failure: Error, CustomStringConvertible {
+        case folder(String, reason: String)
+        case locked(String)
+        case damaged(String, reason: String)
+
+        public var description: String {
+            switch self {
+            case .folder(let path, let reason):
+                "The data folder \(path) cannot be used: \(reason). Give a folder that can be written with --data."
+            case .locked(let path):
+                "Another aware server uses \(path). Stop it first, or give this one a folder of its own with --data."
+            case .damaged(let path, let reason):
+                "The database \(path) is damaged: \(reason). Move it away, or restore a backup, and start again."
+            }
+        }
+    }
+
+    /// WAL pages after which a commit checkpoints: 32 MiB, so that full load does so about once a second.
+    private static let checkpointPages = 8192
+
+    let pool: DatabasePool
+    public let path: String
+    private let lockDescriptor: Int32
+
+    public init(folder: String, durability: Durability = .normal) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw Failure.folder(folder, reason: error.localizedDescription)
+        }
+        lockDescriptor = open(folder + "/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+        guard lockDescriptor >= 0 else { throw Failure.folder(folder, reason: String(cString: strerror(errno))) }
+        guard flock(lockDescriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(lockDescriptor)
+            throw Failure.locked(folder)
+        }
+        path = folder + "/aware.sqlite"
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(5)
+        configuration.maximumReaderCount = 2
+        configuration.prepareDatabase { db in
+            guard !db.configuration.readonly else { return }
+            try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue.uppercased())")
+            try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
+        }
+        do {
+            pool = try DatabasePool(path: path, configuration: configuration)
+            try Migrations.apply(to: pool)
+            let verdict = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
+            guard verdict == "ok" else { throw Failure.damaged(path, reason: verdict ?? "quick_check says nothing") }
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB || error.resultCode == .SQLITE_CORRUPT {
+            close(lockDescriptor)
+            throw Failure.damaged(path, reason: error.message ?? "it is not an SQLite database")
+        } catch {
+            close(lockDescriptor)
+            throw error
+        }
+    }
+
+    /// Writes back the log and gives up the folder.
+    public func shutDown() throws {
+        try pool.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }
+        try pool.close()
+        close(lockDescriptor)
+    }
+
+    /// Proves that the database accepts a write, for `/readyz`. Throws what SQLite says.
+    public func probe() throws {
+        try pool.writeWithoutTransaction { db in
+            try db.inTransaction(.immediate) {
+                try db.execute(sql: "UPDATE trainerState SET episode = episode WHERE application = -1")
+                return .rollback
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// Decisions and episodes: committed by the recorder in groups, read back along their chains.
+
+import Agents
+import Foundation
+import GRDB
+
+extension Database: DecisionSink {
+    public func enqueue(_ body: @escaping @Sendable (_ write: ([PendingDecision]) throws -> Void) -> Void) {
+        pool.asyncWriteWithoutTransaction { db in
+            body { batch in
+                try db.inTransaction(.immediate) {
+                    for pending in batch { try Self.insert(pending, into: db) }
+                    return .commit
+                }
+            }
+        }
+    }
+
+    private static func insert(_ pending: PendingDecision, into db: GRDB.Database) throws {
+        let decision = pending.decision
+        let statement = try db.cachedStatement(
+            sql: """
+                INSERT INTO decision (seq, application, previous, time, episode, step, reward, record)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """)
+        statement.setUncheckedArguments([
+            decision.seq, decision.application, decision.previous, decision.time, decision.episode, decision.step,
+            decision.reward, Data(DecisionRecord.encode(decision)),
+        ])
+        try statement.execute()
+        if let clientID = pending.clientID {
+            try db.cachedStatement(sql: "INSERT INTO clientDecision (application, id, seq) VALUES (?, ?, ?)")
+                .execute(arguments: [decision.application, clientID, decision.seq])
+        }
+        if let closed = pending.closed {
+            try insert(closed.episode, into: db)
+            try db.cachedStatement(
+                sql: "INSERT OR REPLACE INTO agentState (application, seq, state) VALUES (?, ?, ?)"
+            ).execute(arguments: [decision.application, decision.seq, Data(closed.state)])
+        }
+    }
+
+    private static func insert(_ episode: EpisodeSummary, into db: GRDB.Database) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT INTO episode (application, number, started, ended, steps, closing, stage, actor, modelVersion,
+                    reward, rulesReward, violations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            episode.application, episode.number, episode.started, episode.ended, episode.steps, episode.closing,
+            episode.stage.rawValue, episode.actor.rawValue, episode.modelVersion, episode.reward, episode.rulesReward,
+            episode.violations,
+        ])
+    }
+}
+
+// MARK: Reading
+
+extension Database {
+    /// The decision with this `seq`, whatever its application. `nil` when there is none (any more).
+    public func decision(seq: Int64) throws -> Decision? {
+        try pool.read { try Self.decision(seq: seq, in: $0) }
+    }
+
+    /// Decisions of one application, newest first, beginning with `seq`; at most `limit`.
+    public func decisions(from seq: Int64, limit: Int) throws -> [Decision] {
+        try pool.read { db in
+            var result: [Decision] = []
+            var next = seq
+            while next > 0, result.count < limit, let decision = try Self.decision(seq: next, in: db) {
+                result.append(decision)
+                next = decision.previous
+            }
+            return result
+        }
+    }
+
+    /// `seq` of the decision that a client named `id`.
+    public func decisionSeq(application: Int64, clientID: String) throws -> Int64? {
+        try pool.read {
+            try Int64.fetchOne(
+                $0, sql: "SELECT seq FROM clientDecision WHERE application = ? AND id = ?",
+                arguments: [application, clientID])
+        }
+    }
+
+    static func decision(seq: Int64, in db: GRDB.Database) throws -> Decision? {
+        let statement = try db.cachedStatement(
+            sql: "SELECT application, previous, time, episode, step, reward, record FROM decision WHERE seq = ?")
+        guard let row = try Row.fetchOne(statement, arguments: [seq]) else { return nil }
+        let record: Data = row[6]
+        return try DecisionRecord.decode(
+            Array(record), seq: seq, application: row[0], previous: row[1], time: row[2], episode: row[3],
+            step: row[4], reward: row[5])
+    }
+
+    /// Episodes of one application with a number below `before`, newest first.
+    public func episodes(of application: Int64, before number: Int, limit: Int) throws -> [EpisodeSummary] {
+        try pool.read { db in
+            try Row.fetchAll(
+                db.cachedStatement(
+                    sql: """
+                        SELECT * FROM episode WHERE application = ? AND number < ? ORDER BY number DESC LIMIT ?
+                        """), arguments: [application, number, limit]
+            ).map(Self.episode)
+        }
+    }
+
+    static func episode(_ row: Row) -> EpisodeSummary {
+        EpisodeSummary(
+            application: row["application"], number: row["number"], started: row["started"], ended: row["ended"],
+            steps: row["steps"], closing: row["closing"], stage: Stage(rawValue: row["stage"]) ?? .initialized,
+            actor: EpisodeSummary.Actor(rawValue: row["actor"]) ?? .rules, modelVersion: row["modelVersion"],
+            reward: row["reward"], rulesReward: row["rulesReward"], violations: row["violations"])
+    }
+}

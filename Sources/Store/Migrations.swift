@@ -1,0 +1,20 @@
+// The schema's history, embedded in the binary from `migrations/`: forward only, each file in one transaction.
+
+import GRDB
+
+enum Migrations {
+    /// Every file of `migrations/`, in order.
+    static let files: [(name: String, sql: [UInt8])] = [
+        ("m0001_init", PackageResources.m0001_init_sql),
+    ]
+
+    static func apply(to pool: DatabasePool) throws {
+        var migrator = DatabaseMigrator()
+        for file in files {
+            migrator.registerMigration(file.name) { db in
+                try db.execute(sql: String(decoding: file.sql, as: UTF8.self))
+            }
+        }
+        try migrator.migrate(pool)
+    }
+}

@@ -1,0 +1,99 @@
+// Model versions, trainer states and events: what training persists before it publishes.
+
+import Agents
+import Foundation
+import GRDB
+
+extension Database: EpisodeStore {
+    public func episodes(of application: Int64, after number: Int, limit: Int) throws -> [EpisodeSummary] {
+        try pool.read { db in
+            try Row.fetchAll(
+                db.cachedStatement(
+                    sql: "SELECT * FROM episode WHERE application = ? AND number > ? ORDER BY number LIMIT ?"),
+                arguments: [application, number, limit]
+            ).map(Self.episode)
+        }
+    }
+
+    public func decisions(of episode: EpisodeSummary) throws -> [Decision] {
+        try decisions(from: episode.closing, limit: episode.steps + 1).reversed()
+    }
+
+    public func trainerState(of application: Int64) throws -> (episode: Int, state: [UInt8])? {
+        try pool.read { db in
+            guard
+                let row = try Row.fetchOne(
+                    db, sql: "SELECT episode, state FROM trainerState WHERE application = ?", arguments: [application])
+            else { return nil }
+            let state: Data = row[1]
+            return (row[0], Array(state))
+        }
+    }
+
+    public func commit(_ training: TrainingCommit) throws {
+        try pool.write { db in
+            if let model = training.model {
+                try db.execute(
+                    sql: """
+                        INSERT INTO model (application, version, parent, created, algorithm, episode, diagnostics, weights)
+                        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                        """,
+                    arguments: [
+                        model.application, model.version, model.parent, model.created, model.algorithm, model.episode,
+                        model.diagnostics, Data(model.weights),
+                    ])
+            }
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO trainerState (application, episode, state) VALUES (?, ?, ?)",
+                arguments: [training.application, training.episode, Data(training.trainerState)])
+            for event in training.events {
+                try db.execute(
+                    sql: "INSERT INTO event (time, application, episode, kind, detail) VALUES (?, ?, ?, ?, ?)",
+                    arguments: [event.time, event.application, event.episode, event.kind, event.detail])
+            }
+        }
+    }
+
+    public func model(of application: Int64, version: Int) throws -> ModelVersion? {
+        try pool.read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT * FROM model WHERE application = ? AND version = ?", arguments: [application, version]
+            ).map(Self.model)
+        }
+    }
+
+    /// Versions below `before`, newest first, without their weights.
+    public func models(of application: Int64, before version: Int, limit: Int) throws -> [ModelVersion] {
+        try pool.read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT application, version, parent, created, algorithm, episode, diagnostics, x'' AS weights
+                    FROM model WHERE application = ? AND version < ? ORDER BY version DESC LIMIT ?
+                    """, arguments: [application, version, limit]
+            ).map(Self.model)
+        }
+    }
+
+    /// Events of one application, oldest first.
+    public func events(of application: Int64, kind: String) throws -> [Event] {
+        try pool.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM event WHERE application = ? AND kind = ? ORDER BY id",
+                arguments: [application, kind]
+            ).map {
+                Event(
+                    id: $0["id"], time: $0["time"], application: $0["application"], episode: $0["episode"],
+                    kind: $0["kind"], detail: $0["detail"])
+            }
+        }
+    }
+
+    private static func model(_ row: Row) -> ModelVersion {
+        let weights: Data = row["weights"]
+        return ModelVersion(
+            application: row["application"], version: row["version"], parent: row["parent"], created: row["created"],
+            algorithm: row["algorithm"], episode: row["episode"], diagnostics: row["diagnostics"],
+            weights: Array(weights))
+    }
+}
