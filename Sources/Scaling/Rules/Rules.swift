@@ -1,0 +1,180 @@
+// The rules that act when no policy may: HPA on replicas, VPA on a replica's size. Also what policies are measured by.
+
+/// The fallback controller of one application, with its whole history (about 2 KB).
+public struct Rules: Sendable {
+    /// Which dimensions the rules change; the others keep their current size.
+    public enum Mode: UInt8, Sendable, CaseIterable {
+        /// HPA on CPU, VPA on memory: the two do not work against each other. The default.
+        case replicasAndMemory
+        /// HPA alone.
+        case replicas
+        /// HPA and VPA on CPU and memory, as the paper's baseline (PAPER 1.8).
+        case all
+        /// VPA on CPU and memory, a fixed number of replicas.
+        case vertical
+    }
+
+    /// The calibration of the rules.
+    public struct Options: Sendable, Equatable {
+        public var mode: Mode
+        /// HPA's target for CPU utilisation, 0..1.
+        public var cpuTarget: Double
+        /// VPA's margin over the estimated use of CPU.
+        public var cpuMargin: Double
+        /// VPA's margin over the estimated use of memory.
+        public var memoryMargin: Double
+        /// VPA recommends at least this; `nil` stands for the profile's minimum.
+        public var cpuFloor: Int?
+        public var memoryFloor: Int?
+        /// When set, the size is always this: HPA with a calibrated size.
+        public var fixedCpu: Int?
+        public var fixedMemory: Int?
+
+        public init(
+            mode: Mode = .replicasAndMemory, cpuTarget: Double = 0.7, cpuMargin: Double = VPA.margin,
+            memoryMargin: Double = VPA.margin, cpuFloor: Int? = nil, memoryFloor: Int? = nil, fixedCpu: Int? = nil,
+            fixedMemory: Int? = nil
+        ) {
+            self.mode = mode
+            self.cpuTarget = cpuTarget
+            self.cpuMargin = cpuMargin
+            self.memoryMargin = memoryMargin
+            self.cpuFloor = cpuFloor
+            self.memoryFloor = memoryFloor
+            self.fixedCpu = fixedCpu
+            self.fixedMemory = fixedMemory
+        }
+
+        /// As the profile's `fallback` says.
+        public init(_ profile: Profile) {
+            self.init(cpuTarget: profile.fallback.cpuTarget, memoryMargin: profile.fallback.memoryMargin)
+        }
+
+        /// Kubernetes as it comes: both resources, both floors.
+        public static let kubernetesDefault = Options(
+            mode: .all, cpuTarget: 0.8, cpuFloor: VPA.kubernetesFloor.cpuMillicores,
+            memoryFloor: VPA.kubernetesFloor.memoryBytes)
+    }
+
+    /// VPA's status shape for one resource, in millicores or bytes: within the profile's limits but for
+    /// `uncappedTarget`.
+    public struct Recommendation: Sendable, Equatable {
+        public var target: Int
+        public var lowerBound: Int
+        public var upperBound: Int
+        public var uncappedTarget: Int
+    }
+
+    /// May be changed at any time; the history stays.
+    public var options: Options
+    public var profile: Profile
+    private var hpa = HPA()
+    private var vpa = VPA()
+
+    public init(_ profile: Profile, options: Options? = nil) {
+        self.profile = profile
+        self.options = options ?? Options(profile)
+    }
+
+    /// Takes in an observation and says what the rules would do now. Whatever was not measured is left as it is.
+    ///
+    /// Sizes follow VPA's target at once, as its recommender publishes it; when Kubernetes would evict a pod for it is
+    /// for the bounds of `cpuRecommendation` and `memoryRecommendation` to say.
+    ///
+    /// - Parameters:
+    ///   - current: the allocation that was observed.
+    ///   - time: seconds; the clock that also orders the history.
+    /// - Returns: an allocation within the profile's limits.
+    public mutating func recommend(_ observation: Observation, current: Allocation, time: Double) -> Allocation {
+        let cpuLimit = Double(current.cpuMillicores) / 1000
+        let memoryLimit = Double(current.memoryBytes)
+        vpa.observe(
+            cpuCores: observation.cpuUtilization.map { $0 * cpuLimit }, cpuLimit: cpuLimit,
+            memoryBytes: observation.memoryUtilization.map { $0 * memoryLimit }, memoryLimit: memoryLimit,
+            isOom: (observation.oomKills ?? 0) > 0, time: time)
+        var next = current
+        if options.mode != .vertical {
+            next.replicas = hpa.recommend(
+                utilization: observation.cpuUtilization, target: options.cpuTarget, replicas: current.replicas,
+                readyReplicas: observation.readyReplicas, profile: profile, time: time)
+        }
+        if let fixed = options.fixedCpu {
+            next.cpuMillicores = fixed
+        } else if options.mode == .all || options.mode == .vertical, let estimate = cpuEstimate {
+            next.cpuMillicores = Self.whole(estimate.target * 1000, unit: 1)
+        }
+        if let fixed = options.fixedMemory {
+            next.memoryBytes = fixed
+        } else if options.mode != .replicas, let estimate = memoryEstimate {
+            next.memoryBytes = Self.whole(estimate.target, unit: 1 << 20)
+        }
+        return profile.clamp(next)
+    }
+
+    /// VPA's target for memory in bytes, floored but not limited; `nil` before the first sample. The policies' state
+    /// has it as a hint.
+    public var memoryTarget: Double? { memoryEstimate?.target }
+
+    /// VPA's status for CPU in millicores; `nil` before the first sample.
+    public var cpuRecommendation: Recommendation? {
+        cpuEstimate.map {
+            Self.recommendation($0, scale: 1000, unit: 1, bounds: profile.cpu)
+        }
+    }
+
+    /// VPA's status for memory in bytes, in whole MiB; `nil` before the first sample.
+    public var memoryRecommendation: Recommendation? {
+        memoryEstimate.map { Self.recommendation($0, scale: 1, unit: 1 << 20, bounds: profile.memory) }
+    }
+
+    private var cpuEstimate: VPA.Estimate? {
+        vpa.cpuEstimate(margin: options.cpuMargin).map {
+            Self.floored($0, at: Double(options.cpuFloor ?? profile.cpu.min) / 1000)
+        }
+    }
+
+    private var memoryEstimate: VPA.Estimate? {
+        vpa.memoryEstimate(margin: options.memoryMargin).map {
+            Self.floored($0, at: Double(options.memoryFloor ?? profile.memory.min))
+        }
+    }
+
+    private static func floored(_ estimate: VPA.Estimate, at floor: Double) -> VPA.Estimate {
+        VPA.Estimate(
+            target: max(estimate.target, floor), lower: max(estimate.lower, floor), upper: max(estimate.upper, floor))
+    }
+
+    private static func recommendation(
+        _ estimate: VPA.Estimate, scale: Double, unit: Int, bounds: Profile.Bounds
+    ) -> Recommendation {
+        func capped(_ value: Double) -> Int { min(max(whole(value * scale, unit: unit), bounds.min), bounds.max) }
+        return Recommendation(
+            target: capped(estimate.target), lowerBound: capped(estimate.lower), upperBound: capped(estimate.upper),
+            uncappedTarget: whole(estimate.target * scale, unit: unit))
+    }
+
+    /// Rounded up to whole units; infinity to a value above every limit.
+    private static func whole(_ value: Double, unit: Int) -> Int {
+        let units = (value / Double(unit) * (1 - 1e-12)).rounded(.up)
+        return Int(min(units, 1e15 / Double(unit))) * unit
+    }
+
+    private static let version: UInt8 = 1
+
+    /// The history (not the profile and the options).
+    public func encode(into writer: inout ByteWriter) {
+        writer.write(Self.version)
+        hpa.encode(into: &writer)
+        vpa.encode(into: &writer)
+    }
+
+    /// Reads what `encode` wrote; throws on anything else.
+    public init(
+        _ profile: Profile, options: Options? = nil, from reader: inout ByteReader
+    ) throws(ByteReader.Failure) {
+        self.init(profile, options: options)
+        guard try reader.integer(UInt8.self) == Self.version else { throw .malformed }
+        hpa = try HPA(from: &reader)
+        vpa = try VPA(from: &reader)
+    }
+}
