@@ -24,7 +24,7 @@ let package = Package(
         .target(name: "HTTPServer", dependencies: ["CLinux"], swiftSettings: strict, linkerSettings: [.linkedLibrary("z")]),
         .target(name: "Neural", dependencies: ["CBLAS"], swiftSettings: strict),
         .target(name: "Scaling", swiftSettings: strict),
-        .target(name: "Learning", dependencies: ["Neural"], swiftSettings: strict),
+        .target(name: "Learning", dependencies: ["Neural", "Scaling"], swiftSettings: strict),
         .target(name: "Simulator", dependencies: ["Scaling", "Learning"], swiftSettings: strict),
         .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
         .target(

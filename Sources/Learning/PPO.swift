@@ -1,0 +1,401 @@
+// Proximal policy optimisation (Schulman et al. 2017), for feed-forward and recurrent policies.
+
+import Neural
+
+/// Collects nothing itself: the caller plays episodes with `policy` and hands them over in `update`.
+public struct PPO: Sendable {
+    /// How the steps of an update are divided.
+    public enum Minibatch: Sendable, Hashable {
+        /// So many steps in random order. Feed-forward policies only.
+        case steps(Int)
+        /// So many whole episodes, as a recurrent policy needs.
+        case episodes(Int)
+    }
+
+    /// Every number that steers the algorithm.
+    public struct Options: Sendable, Hashable {
+        /// Weight of the next step's value (paper of AWARE, table 2: 0.99).
+        public var discount: Float = 0.99
+        /// Lambda of generalised advantage estimation (Schulman et al. 2016: 0.95).
+        public var gaeLambda: Float = 0.95
+        /// How far the ratio of new to old probability may move (Schulman et al. 2017: 0.2).
+        public var clip: Float = 0.2
+        /// The same limit for the critic around its old value; nil = none (Andrychowicz et al. 2021 found it harmful).
+        public var valueClip: Float? = nil
+        /// Weight of the entropy bonus (the published code: 0.01).
+        public var entropy: Float = 0.01
+        /// Weight of the critic's half squared error (customary 0.5).
+        public var valueCoefficient: Float = 0.5
+        /// Rewards are multiplied by this before anything else, so that values have about the size of one step's
+        /// reward; nil = 1 - discount, at least 0.01. The policy's value is in these units.
+        public var rewardScale: Float? = nil
+        /// Passes over the steps of one update.
+        public var epochs = 4
+        public var minibatch = Minibatch.steps(64)
+        /// Episodes that a caller should collect for one update. Not used here.
+        public var episodesPerUpdate = 5
+        /// Adam's rate at the first update (the published code: 3e-4).
+        public var learningRate: Float = 3e-4
+        /// The rate after `annealedUpdates` updates, reached linearly; nil = constant.
+        public var finalLearningRate: Float? = nil
+        public var annealedUpdates = 0
+        /// Keeps Adam's division finite (1e-5 is customary for PPO; Kingma and Ba: 1e-8).
+        public var adamEpsilon: Float = 1e-5
+        /// Longest gradient (customary 0.5).
+        public var gradientNorm: Float = 0.5
+        /// Shift and scale the advantages of an update to mean 0 and deviation 1.
+        public var normalizesAdvantages = true
+        /// Stop the epochs of an update when the mean KL divergence from the old policy exceeds this; nil = never.
+        public var targetKL: Float? = nil
+
+        public init() {}
+
+        /// The best recipe that a prototype found for clusters: discount 0.9 (0.98 collapsed), 32 episodes an update,
+        /// whole episodes in minibatches of 4, a rate from 1e-3 down to 5e-5.
+        /// - Parameter updates: updates until the rate has reached its end (60,000 episodes: 1,875).
+        public static func cluster(updates: Int = 1875) -> Options {
+            var options = Options()
+            options.discount = 0.9
+            options.entropy = 0.003
+            options.epochs = 4
+            options.minibatch = .episodes(4)
+            options.episodesPerUpdate = 32
+            options.learningRate = 1e-3
+            options.finalLearningRate = 5e-5
+            options.annealedUpdates = updates
+            return options
+        }
+        /// `cluster()` with its default length.
+        public static var cluster: Options { cluster() }
+
+        var scale: Float { rewardScale ?? Swift.max(1 - discount, 0.01) }
+    }
+
+    /// What one update did: the numbers by which one sees whether it learns (as in CleanRL).
+    public struct Diagnostics: Sendable, Hashable {
+        /// Steps learned from.
+        public var steps = 0
+        /// Episodes left out because they were not valid.
+        public var skippedEpisodes = 0
+        /// Epochs run before the KL limit, if any, stopped them.
+        public var epochs = 0
+        public var learningRate: Float = 0
+        /// Means over all minibatches.
+        public var policyLoss: Float = 0
+        public var valueLoss: Float = 0
+        public var entropy: Float = 0
+        /// Mean of (ratio - 1) - log ratio: an unbiased estimate of KL(old, new) (joschu.net/blog/kl-approx.html).
+        public var approximateKL: Float = 0
+        /// Share of steps whose ratio was beyond the clip.
+        public var clipFraction: Float = 0
+        /// Before clipping.
+        public var gradientNorm: Float = 0
+        /// Of the old values with respect to the returns.
+        public var explainedVariance: Float = 0
+
+        public init() {}
+    }
+
+    public let network: ActorCritic
+    public var options: Options
+    public private(set) var parameters: ParameterBuffer
+    /// Updates done: the position in the schedule.
+    public private(set) var updates: Int
+    private(set) var optimizer: Adam
+    private(set) var generator: RandomGenerator
+    /// Gradient of the first epoch's loss by each episode's embedding, in the order of the valid episodes of the last
+    /// update, (episodes, embeddingSize): what a meta-learner learns from.
+    public private(set) var embeddingGradients: [Float] = []
+
+    public var shape: PolicyShape { network.shape }
+
+    /// Starts from random weights.
+    public init(shape: PolicyShape, options: Options = Options(), seed: UInt64) {
+        var generator = RandomGenerator(seed: seed)
+        network = ActorCritic(shape)
+        parameters = network.initialParameters(using: &generator)
+        self.generator = generator
+        self.options = options
+        optimizer = Adam(count: network.layout.count, options: .init(epsilon: options.adamEpsilon))
+        updates = 0
+    }
+
+    /// Starts from a trained policy, with a fresh optimiser and schedule: fine-tuning.
+    public init(policy: Policy, options: Options = Options(), seed: UInt64) {
+        self.init(shape: policy.shape, options: options, seed: seed)
+        parameters.values = policy.parameters
+    }
+
+    init(
+        parameters: ParameterBuffer, network: ActorCritic, options: Options, optimizer: Adam,
+        generator: RandomGenerator, updates: Int
+    ) {
+        self.parameters = parameters
+        self.network = network
+        self.options = options
+        self.optimizer = optimizer
+        self.generator = generator
+        self.updates = updates
+    }
+
+    /// The policy as it stands.
+    public var policy: Policy { Policy(shape: shape, parameters: parameters.values) }
+
+    /// Adam's rate of the next update.
+    public var learningRate: Float {
+        guard let final = options.finalLearningRate, options.annealedUpdates > 0 else { return options.learningRate }
+        let progress = Swift.min(Float(updates) / Float(options.annealedUpdates), 1)
+        return options.learningRate + progress * (final - options.learningRate)
+    }
+
+    /// Learns from episodes that were played with `policy` as it stood before this call.
+    public mutating func update(_ episodes: [Episode]) -> Diagnostics {
+        let valid = episodes.filter { $0.isValid(for: shape) }
+        var diagnostics = Diagnostics()
+        diagnostics.skippedEpisodes = episodes.count - valid.count
+        diagnostics.learningRate = learningRate
+        guard !valid.isEmpty else { return diagnostics }
+        let table = StepTable(valid, shape: shape)
+        let targets = Targets(valid, options: options)
+        diagnostics.steps = table.rows
+        diagnostics.explainedVariance = explainedVariance(values: targets.oldValues, returns: targets.returns)
+        learn(table, targets: targets, diagnostics: &diagnostics)
+        updates += 1
+        return diagnostics
+    }
+
+    /// What each row of a table is pulled towards.
+    struct Targets {
+        var oldLogProbabilities: [Float] = []
+        var oldValues: [Float] = []
+        var advantages: [Float] = []
+        var returns: [Float] = []
+
+        init(_ episodes: [Episode], options: Options) {
+            for episode in episodes {
+                let rewards = episode.rewards.map { $0 * options.scale }
+                let advantages = generalizedAdvantages(
+                    rewards: rewards, values: episode.values,
+                    bootstrap: episode.terminated ? 0 : episode.bootstrapValue, discount: options.discount,
+                    lambda: options.gaeLambda)
+                self.advantages += advantages
+                returns += zip(advantages, episode.values).map { $0 + $1 }
+                oldValues += episode.values
+                oldLogProbabilities += episode.logProbabilities
+            }
+            guard options.normalizesAdvantages else { return }
+            let (mean, deviation) = moments(advantages)
+            for row in advantages.indices { advantages[row] = (advantages[row] - mean) / (deviation + 1e-8) }
+        }
+    }
+
+    private mutating func learn(_ table: StepTable, targets: Targets, diagnostics: inout Diagnostics) {
+        let batches = Batching(table, options.minibatch, isRecurrent: shape.recurrentSize > 0)
+        let work = ActorCritic.Workspace(network, rows: batches.maxRows, lanes: batches.maxLanes)
+        let rate = learningRate
+        var order = Array(0..<batches.units)
+        var count: Float = 0
+        embeddingGradients = [Float](repeating: 0, count: table.episodes.count * shape.embeddingSize)
+        for epoch in 0..<Swift.max(options.epochs, 1) {
+            generator.shuffle(&order)
+            var epochKL: Float = 0
+            var epochCount: Float = 0
+            for minibatch in batches.minibatches(order, table: table) {
+                table.load(minibatch, into: work)
+                work.gradients.clear()
+                let losses = backpropagate(minibatch, table: table, targets: targets, work: work)
+                if epoch == 0 && shape.embeddingSize > 0 {
+                    collectEmbeddingGradients(minibatch, table: table, work: work)
+                }
+                let norm = gradientNorm(work.gradients.pointer, count: network.layout.count)
+                // A gradient that is not finite would destroy the weights for good; leaving it out loses one step.
+                if norm.isFinite {
+                    optimizer.update(
+                        &parameters.values, gradients: work.gradients.pointer, rate: rate,
+                        scale: clippingScale(norm: norm, limit: options.gradientNorm))
+                }
+                diagnostics.policyLoss += losses.policy
+                diagnostics.valueLoss += losses.value
+                diagnostics.entropy += losses.entropy
+                diagnostics.clipFraction += losses.clipFraction
+                diagnostics.gradientNorm += norm
+                epochKL += losses.kl
+                epochCount += 1
+            }
+            diagnostics.epochs = epoch + 1
+            diagnostics.approximateKL += epochKL
+            count += epochCount
+            if let limit = options.targetKL, epochKL / epochCount > limit { break }
+        }
+        diagnostics.policyLoss /= count
+        diagnostics.valueLoss /= count
+        diagnostics.entropy /= count
+        diagnostics.clipFraction /= count
+        diagnostics.gradientNorm /= count
+        diagnostics.approximateKL /= count
+    }
+
+    /// Means over a minibatch.
+    struct Losses {
+        var policy: Float = 0
+        var value: Float = 0
+        var entropy: Float = 0
+        var kl: Float = 0
+        var clipFraction: Float = 0
+    }
+
+    /// Adds the gradient of one minibatch's loss to `work.gradients`:
+    ///
+    ///     ratio = exp(log p - old log p), summed over heads
+    ///     policy = -mean min(ratio A, clip(ratio) A)
+    ///     value  = mean (V - return)^2 / 2
+    ///     loss   = policy + valueCoefficient * value - entropy coefficient * mean entropy
+    func backpropagate(
+        _ minibatch: StepTable.Minibatch, table: StepTable, targets: Targets, work: ActorCritic.Workspace
+    ) -> Losses {
+        let rows = minibatch.rows.count
+        let count = shape.actionCount
+        let real = minibatch.rows.reduce(Float(0)) { $0 + ($1 >= 0 ? 1 : 0) }
+        let share = 1 / Swift.max(real, 1)
+        var losses = Losses()
+        parameters.values.withUnsafeBufferPointer { weights in
+            guard let weights = weights.baseAddress else { return }
+            network.forward(weights, steps: minibatch.steps, lanes: minibatch.lanes, work: work)
+            let logits = network.logits(work, rows: rows)
+            let values = network.values(work, rows: rows)
+            work.logitGradients.pointer.update(repeating: 0, count: rows * count)
+            for (index, row) in minibatch.rows.enumerated() {
+                guard row >= 0 else {
+                    work.valueGradients.pointer[index] = 0
+                    continue
+                }
+                addPolicyGradient(
+                    row: row, logits: logits + index * count, table: table, targets: targets, share: share,
+                    gradient: work.logitGradients.pointer + index * count, losses: &losses)
+                work.valueGradients.pointer[index] =
+                    options.valueCoefficient * share
+                    * valueGradient(values[index], row: row, targets: targets, share: share, losses: &losses)
+            }
+            network.backward(weights, steps: minibatch.steps, lanes: minibatch.lanes, work: work)
+        }
+        return losses
+    }
+
+    /// Clipped surrogate and entropy of one row: d(loss)/d(logits) into `gradient`.
+    private func addPolicyGradient(
+        row: Int, logits: UnsafePointer<Float>, table: StepTable, targets: Targets, share: Float,
+        gradient: UnsafeMutablePointer<Float>, losses: inout Losses
+    ) {
+        let count = shape.actionCount
+        let advantage = targets.advantages[row]
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * count) { scratch in
+            let p = scratch.baseAddress!
+            let logP = p + count
+            var logProbability: Float = 0
+            table.masks.withUnsafeBufferPointer { masks in
+                var offset = 0
+                for (head, size) in shape.heads.enumerated() {
+                    Categorical.probabilities(
+                        logits: logits + offset, mask: masks.baseAddress! + row * count + offset, count: size,
+                        probabilities: p + offset, logProbabilities: logP + offset)
+                    logProbability += logP[offset + Int(table.actions[row * shape.heads.count + head])]
+                    offset += size
+                }
+            }
+            let logRatio = logProbability - targets.oldLogProbabilities[row]
+            let ratio = exponential(logRatio)
+            let isClipped = advantage > 0 ? ratio > 1 + options.clip : ratio < 1 - options.clip
+            let clipped = Swift.min(Swift.max(ratio, 1 - options.clip), 1 + options.clip)
+            losses.policy -= Swift.min(ratio * advantage, clipped * advantage) * share
+            losses.kl += (ratio - 1 - logRatio) * share
+            losses.clipFraction += abs(ratio - 1) > options.clip ? share : 0
+            // A clipped row has no gradient: moving it further would gain nothing.
+            let weight = isClipped ? 0 : -advantage * ratio * share
+            var offset = 0
+            for (head, size) in shape.heads.enumerated() {
+                let entropy = Categorical.entropy(
+                    probabilities: p + offset, logProbabilities: logP + offset, count: size)
+                losses.entropy += entropy * share
+                Categorical.addLogProbabilityGradient(
+                    probabilities: p + offset, action: Int(table.actions[row * shape.heads.count + head]),
+                    weight: weight, count: size, gradient: gradient + offset)
+                Categorical.addEntropyGradient(
+                    probabilities: p + offset, logProbabilities: logP + offset, entropy: entropy,
+                    weight: -options.entropy * share, count: size, gradient: gradient + offset)
+                offset += size
+            }
+        }
+    }
+
+    /// d(half squared error)/d(value) of one row, with the critic's own clip if asked for.
+    private func valueGradient(
+        _ value: Float, row: Int, targets: Targets, share: Float, losses: inout Losses
+    ) -> Float {
+        let error = value - targets.returns[row]
+        guard let clip = options.valueClip else {
+            losses.value += error * error / 2 * share
+            return error
+        }
+        let old = targets.oldValues[row]
+        let clipped = old + Swift.min(Swift.max(value - old, -clip), clip)
+        let clippedError = clipped - targets.returns[row]
+        // The larger of the two errors counts; the clipped one does not depend on the value once it is at the edge.
+        if clippedError * clippedError > error * error {
+            losses.value += clippedError * clippedError / 2 * share
+            return clipped == value ? clippedError : 0
+        }
+        losses.value += error * error / 2 * share
+        return error
+    }
+
+    private mutating func collectEmbeddingGradients(
+        _ minibatch: StepTable.Minibatch, table: StepTable, work: ActorCritic.Workspace
+    ) {
+        let size = shape.embeddingSize
+        for (index, row) in minibatch.rows.enumerated() where row >= 0 {
+            guard let episode = table.episode(ofRow: row) else { continue }
+            let line = work.inputGradients.pointer + index * shape.inputSize + shape.observationSize
+            for position in 0..<size { embeddingGradients[episode * size + position] += line[position] }
+        }
+    }
+}
+
+/// Cuts the shuffled order of an update's units, which are rows or episodes, into minibatches.
+struct Batching {
+    let units: Int
+    let maxRows: Int
+    let maxLanes: Int
+    private let size: Int
+    private let isByEpisode: Bool
+
+    init(_ table: StepTable, _ minibatch: PPO.Minibatch, isRecurrent: Bool) {
+        let longest = table.episodes.reduce(0) { Swift.max($0, $1.count) }
+        switch minibatch {
+        case .steps(let steps) where !isRecurrent:
+            isByEpisode = false
+            size = Swift.min(Swift.max(steps, 1), table.rows)
+            units = table.rows
+            maxRows = size
+        case .steps(let steps):
+            // A GRU cannot learn from single steps; as many whole episodes as make up about the same number.
+            isByEpisode = true
+            size = Swift.min(Swift.max(steps / Swift.max(longest, 1), 1), table.episodes.count)
+            units = table.episodes.count
+            maxRows = size * longest
+        case .episodes(let count):
+            isByEpisode = true
+            size = Swift.min(Swift.max(count, 1), table.episodes.count)
+            units = table.episodes.count
+            maxRows = size * longest
+        }
+        maxLanes = size
+    }
+
+    /// The last minibatch takes what is left.
+    func minibatches(_ order: [Int], table: StepTable) -> [StepTable.Minibatch] {
+        stride(from: 0, to: units, by: size).map { start in
+            let chosen = order[start..<Swift.min(start + size, units)]
+            return isByEpisode ? table.minibatch(ofEpisodes: chosen) : table.minibatch(ofRows: chosen)
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// How a policy is stored: a header that says what it is, the shape, the weights, and a checksum.
+
+import Neural
+import Scaling
+
+/// Why bytes are not a policy, or not a trainer's state.
+public enum CodingFailure: Error, Equatable {
+    case notThisFormat
+    case unknownVersion(UInt16)
+    case damaged, wrongSize
+}
+
+extension Policy {
+    private static let magic: [UInt8] = Array("AWPO".utf8)
+    private static let version: UInt16 = 1
+
+    /// Magic "AWPO", version, shape, weights (count, then 32-bit floats), checksum; little-endian.
+    public func encode() -> [UInt8] {
+        var writer = ByteWriter(reserving: parameters.count * 4 + 128)
+        shape.encode(into: &writer)
+        writer.write(parameters)
+        return Envelope.wrap(writer.bytes, magic: Self.magic, version: Self.version)
+    }
+
+    /// - Throws: `CodingFailure`; never traps, whatever the bytes are.
+    public convenience init(decoding bytes: [UInt8]) throws {
+        var reader = ByteReader(try Envelope.unwrap(bytes, magic: Self.magic, version: Self.version))
+        do {
+            let shape = try PolicyShape(from: &reader)
+            let parameters = try reader.floats()
+            guard reader.isAtEnd, parameters.count == ActorCritic(shape).layout.count else {
+                throw CodingFailure.wrongSize
+            }
+            self.init(shape: shape, parameters: parameters)
+        } catch is ByteReader.Failure {
+            throw CodingFailure.damaged
+        }
+    }
+}
+
+/// Magic and version in front of a payload, a checksum behind it.
+enum Envelope {
+    static func wrap(_ payload: [UInt8], magic: [UInt8], version: UInt16) -> [UInt8] {
+        var writer = ByteWriter(reserving: payload.count + 32)
+        for byte in magic { writer.write(byte) }
+        writer.write(version)
+        writer.write(payload)
+        writer.write(checksum(writer.bytes))
+        return writer.bytes
+    }
+
+    static func unwrap(_ bytes: [UInt8], magic: [UInt8], version: UInt16) throws(CodingFailure) -> [UInt8] {
+        guard bytes.starts(with: magic) else { throw .notThisFormat }
+        var reader = ByteReader(Array(bytes.dropFirst(magic.count)))
+        do {
+            let found = try reader.integer(UInt16.self)
+            guard found == version else { throw CodingFailure.unknownVersion(found) }
+            let payload = try reader.byteArray()
+            let sum = try reader.integer(UInt64.self)
+            guard reader.isAtEnd, sum == checksum(Array(bytes.dropLast(8))) else { throw CodingFailure.damaged }
+            return payload
+        } catch let failure as CodingFailure {
+            throw failure
+        } catch {
+            throw .damaged
+        }
+    }
+
+    /// FNV-1a, 64 bits: finds damage, not forgery.
+    private static func checksum(_ bytes: [UInt8]) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return hash
+    }
+}
