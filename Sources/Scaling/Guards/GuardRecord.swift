@@ -1,0 +1,71 @@
+// What a guard changed and why: the part of an explanation that shows how a proposal became an answer.
+
+/// One change by one guard to one dimension.
+public struct GuardRecord: Sendable, Equatable {
+    /// The guards, in the order in which they are applied (DESIGN section 4). `limits` applies once more at the end.
+    public enum Rule: UInt8, Sendable, CaseIterable {
+        case killSwitch, badData, limits, maxStepUp, maxStepDown, stabilization, reversalBudget, capacity, pin, pause,
+            freezeDown
+
+        public var name: String { "\(self)" }
+    }
+
+    public enum Field: UInt8, Sendable, CaseIterable {
+        case replicas, cpu, memory
+
+        public var name: String { "\(self)" }
+    }
+
+    public var rule: Rule
+    public var field: Field
+    /// Replicas, millicores or bytes.
+    public var before: Int
+    public var after: Int
+    /// What the rule went by: the quality's raw value for bad data, otherwise a limit, a window or a budget.
+    var figure: Int
+
+    /// The reason in words.
+    public var detail: String {
+        switch rule {
+        case .killSwitch: "the kill switch is on: the rules act"
+        case .badData: ObservationQuality(rawValue: UInt32(truncatingIfNeeded: figure)).reasons.joined(separator: ", ")
+        case .limits: "the profile's limit"
+        case .maxStepUp: "at most \(figure) replicas more in one decision"
+        case .maxStepDown: "at most \(figure) replicas fewer in one decision"
+        case .stabilization: "the highest count asked for in the last \(figure) s"
+        case .reversalBudget: "the direction changed \(figure) times within the hour"
+        case .capacity: "no more is left of the total capacity"
+        case .pin: "pinned"
+        case .pause: "paused"
+        case .freezeDown: "scaling down is frozen"
+        }
+    }
+}
+
+/// The records of one decision, in order. Holds every record that can arise, without allocating.
+public struct GuardRecords: Sendable, RandomAccessCollection {
+    /// Each of the steps in `Guards.apply` writes at most one record a dimension.
+    static let capacity = 30
+
+    private var storage = InlineArray<30, GuardRecord>(
+        repeating: GuardRecord(rule: .limits, field: .replicas, before: 0, after: 0, figure: 0))
+    private var used: UInt8 = 0
+
+    public init() {}
+
+    public var startIndex: Int { 0 }
+    public var endIndex: Int { Int(used) }
+
+    public subscript(position: Int) -> GuardRecord {
+        precondition(position >= 0 && position < endIndex, "no such guard record")
+        return storage[position]
+    }
+
+    mutating func append(_ record: GuardRecord) {
+        storage[Int(used)] = record
+        used += 1
+    }
+
+    /// Whether any record is of `rule`.
+    public func contains(_ rule: GuardRecord.Rule) -> Bool { contains { $0.rule == rule } }
+}

@@ -1,0 +1,209 @@
+// The guards between whoever proposes and what is answered: pure, in a fixed order, each change recorded.
+//
+// Order and precedence: the kill switch replaces the proposal by the rules'; then bad data, limits, step, stabilisation,
+// reversal budget and capacity restrain it; then people override it: a pin, above it a pause, above it freeze-down. Whatever
+// came of it is brought within the limits at the very end, so that an answer outside of them cannot exist.
+
+/// What people demand of one application (or, for the kill switch, of all).
+public struct Controls: Sendable, Equatable {
+    /// Answer this, whatever is observed.
+    public var pin: Allocation?
+    /// Until this time in seconds; `nil` is for good.
+    public var pinUntil: Double?
+    /// Answer what is there.
+    public var paused = false
+    /// Never take anything away.
+    public var freezeDown = false
+    /// The rules act.
+    public var killSwitch = false
+
+    public init() {}
+}
+
+/// Resources that all replicas of one application may have together.
+public struct Capacity: Sendable, Equatable {
+    public var cpuMillicores: Int
+    public var memoryBytes: Int
+
+    public init(cpuMillicores: Int, memoryBytes: Int) {
+        self.cpuMillicores = cpuMillicores
+        self.memoryBytes = memoryBytes
+    }
+}
+
+/// What the guards let through.
+public struct Guarded: Sendable {
+    /// Who is behind an answer that is not the proposer's.
+    public enum Override: String, Sendable { case rules, hold, pin }
+
+    /// Always within the profile's limits.
+    public var allocation: Allocation
+    public var records: GuardRecords
+    /// `hold` for bad data or a pause, `pin` for a pin, `rules` for the kill switch; `nil`: the proposer's own.
+    public var override: Override?
+}
+
+public enum Guards {
+    /// The allocation to answer.
+    ///
+    /// - Parameters:
+    ///   - proposed: what the policy or the rules want. May be anything.
+    ///   - current: the observed allocation.
+    ///   - rules: what the rules want, for the kill switch.
+    ///   - quality: the checker's verdict on the observation.
+    ///   - capacity: resources that the application may have in all; growth beyond it is cut, nothing is taken away.
+    ///   - state: the guards' memory; for a dry run pass a copy.
+    ///   - time: seconds.
+    public static func apply(
+        _ proposed: Allocation, current: Allocation, rules: Allocation, quality: ObservationQuality, profile: Profile,
+        controls: Controls, capacity: Capacity? = nil, state: inout GuardState, time: Double
+    ) -> Guarded {
+        state.advance(to: time)
+        let current = believable(current, state.answered, profile)
+        var pass = Pass(wanted: proposed)
+        if controls.killSwitch {
+            pass.change(to: rules, .killSwitch)
+            pass.override = .rules
+        }
+        pass.distrust(quality, current: current)
+        pass.change(to: profile.clamp(pass.wanted), .limits)
+        pass.limitStep(from: current, profile)
+        pass.stabilize(current: current, profile, state: &state, time: time)
+        pass.spendReversals(current: current, profile, state: state)
+        if let capacity { pass.fit(capacity, current: current) }
+        if let pin = controls.pin, time < controls.pinUntil ?? .infinity {
+            pass.change(to: pin, .pin)
+            pass.override = .pin
+        }
+        if controls.paused {
+            pass.change(to: current, .pause)
+            pass.override = .hold
+        }
+        if controls.freezeDown { pass.change(to: pass.wanted.notBelow(current), .freezeDown) }
+        pass.change(to: profile.clamp(pass.wanted), .limits)
+        state.note(pass.wanted, from: current)
+        return Guarded(allocation: pass.wanted, records: pass.records, override: pass.override)
+    }
+
+    /// A count or a limit of zero is a broken metric, not a state to hold: go by what was answered last.
+    private static func believable(_ current: Allocation, _ answered: Allocation?, _ profile: Profile) -> Allocation {
+        var current = current
+        if current.replicas <= 0, profile.minReplicas > 0 {
+            current.replicas = answered?.replicas ?? profile.minReplicas
+        }
+        if current.cpuMillicores <= 0 { current.cpuMillicores = answered?.cpuMillicores ?? profile.cpu.min }
+        if current.memoryBytes <= 0 { current.memoryBytes = answered?.memoryBytes ?? profile.memory.min }
+        return current
+    }
+}
+
+extension Allocation {
+    /// The larger of the two in every dimension.
+    fileprivate func notBelow(_ other: Allocation) -> Allocation {
+        Allocation(
+            replicas: max(replicas, other.replicas), cpuMillicores: max(cpuMillicores, other.cpuMillicores),
+            memoryBytes: max(memoryBytes, other.memoryBytes))
+    }
+}
+
+/// A proposal on its way through the guards.
+private struct Pass {
+    var wanted: Allocation
+    var records = GuardRecords()
+    var override: Guarded.Override?
+
+    init(wanted: Allocation) { self.wanted = wanted }
+
+    /// Moves to `next`, with a record for each dimension that changes.
+    mutating func change(to next: Allocation, _ rule: GuardRecord.Rule, figure: Int = 0) {
+        guard next != wanted else { return }
+        note(rule, .replicas, wanted.replicas, next.replicas, figure)
+        note(rule, .cpu, wanted.cpuMillicores, next.cpuMillicores, figure)
+        note(rule, .memory, wanted.memoryBytes, next.memoryBytes, figure)
+        wanted = next
+    }
+
+    private mutating func note(
+        _ rule: GuardRecord.Rule, _ field: GuardRecord.Field, _ before: Int, _ after: Int, _ figure: Int
+    ) {
+        guard before != after else { return }
+        records.append(GuardRecord(rule: rule, field: field, before: before, after: after, figure: figure))
+    }
+
+    /// Bad or stale data: hold, or at least never down. After OOM kills memory may rise in any case, for the metrics of
+    /// killed replicas are missing exactly then.
+    mutating func distrust(_ quality: ObservationQuality, current: Allocation) {
+        guard !quality.isGood else { return }
+        var next = wanted
+        if quality.holds {
+            next.replicas = current.replicas
+            next.cpuMillicores = current.cpuMillicores
+            let mayRise = quality.contains(.oomKilled)
+            next.memoryBytes = mayRise ? max(wanted.memoryBytes, current.memoryBytes) : current.memoryBytes
+            override = .hold
+        } else if quality.forbidsDown {
+            next = wanted.notBelow(current)
+        } else {
+            next.memoryBytes = max(wanted.memoryBytes, current.memoryBytes)
+        }
+        change(to: next, .badData, figure: Int(quality.rawValue))
+    }
+
+    /// Replicas that one decision may add or remove. The way back into the limits may be longer.
+    mutating func limitStep(from current: Allocation, _ profile: Profile) {
+        let start = min(max(current.replicas, profile.minReplicas), profile.maxReplicas)
+        let up = max(0, profile.guards.maxStepUp)
+        let down = max(0, profile.guards.maxStepDown)
+        var next = wanted
+        if wanted.replicas - start > up {
+            next.replicas = start + up
+            change(to: next, .maxStepUp, figure: up)
+        } else if start - wanted.replicas > down {
+            next.replicas = start - down
+            change(to: next, .maxStepDown, figure: down)
+        }
+    }
+
+    /// A scale-down waits until no higher count was asked for within the window; scaling up never waits.
+    mutating func stabilize(current: Allocation, _ profile: Profile, state: inout GuardState, time: Double) {
+        let window = profile.guards.stabilizationDownSeconds
+        guard window > 0, time.isFinite else { return }
+        let highest = state.requested.add(wanted.replicas, at: time, window: Double(window))
+        guard wanted.replicas < current.replicas, highest > wanted.replicas else { return }
+        var next = wanted
+        next.replicas = min(highest, current.replicas)
+        change(to: next, .stabilization, figure: window)
+    }
+
+    /// With the hour's changes of direction spent, turning downwards waits. Turning upwards does not: an oscillation
+    /// needs both, and holding too little would cost the objective.
+    mutating func spendReversals(current: Allocation, _ profile: Profile, state: GuardState) {
+        guard wanted.replicas < current.replicas, state.direction > 0,
+            state.reversalsInHour >= profile.guards.reversalsPerHour
+        else { return }
+        var next = wanted
+        next.replicas = current.replicas
+        change(to: next, .reversalBudget, figure: state.reversalsInHour)
+    }
+
+    /// Growth beyond the total is cut: first a replica's growth, then replicas; never below what is there.
+    mutating func fit(_ capacity: Capacity, current: Allocation) {
+        var next = wanted
+        func fits(_ size: Int, _ total: Int) -> Bool {
+            let (sum, overflow) = size.multipliedReportingOverflow(by: max(1, next.replicas))
+            return !overflow && sum <= total
+        }
+        if !fits(next.cpuMillicores, capacity.cpuMillicores) {
+            next.cpuMillicores = min(next.cpuMillicores, max(current.cpuMillicores, 1))
+        }
+        if !fits(next.memoryBytes, capacity.memoryBytes) {
+            next.memoryBytes = min(next.memoryBytes, max(current.memoryBytes, 1))
+        }
+        if next.replicas > current.replicas {
+            let most = min(
+                capacity.cpuMillicores / max(1, next.cpuMillicores), capacity.memoryBytes / max(1, next.memoryBytes))
+            next.replicas = max(current.replicas, min(next.replicas, most))
+        }
+        change(to: next, .capacity)
+    }
+}
