@@ -1,0 +1,8 @@
+// The few functions of the C library that the simulator needs, so that no other file names the platform.
+
+import Glibc
+
+func logarithm(_ x: Double) -> Double { log(x) }
+func exponential(_ x: Double) -> Double { exp(x) }
+func power(_ x: Double, _ y: Double) -> Double { pow(x, y) }
+func sine(_ x: Double) -> Double { sin(x) }
