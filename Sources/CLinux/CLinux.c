@@ -1,2 +1,52 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+uint64_t clinux_monotonic_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t clinux_wall_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (int64_t)now.tv_sec;
+}
+
+static __thread const void *current_loop;
+const void *clinux_current_loop(void) { return current_loop; }
+void clinux_set_current_loop(const void *loop) { current_loop = loop; }
+
+int clinux_epoll_ctl(int epoll, int op, int fd, uint32_t events, uint64_t data) {
+    struct epoll_event event = {.events = events, .data.u64 = data};
+    return epoll_ctl(epoll, op, fd, &event);
+}
+
+int clinux_epoll_poll(int epoll, uint32_t *events, uint64_t *data, int capacity) {
+    struct epoll_event ready[CLINUX_EPOLL_BATCH];
+    if (capacity > CLINUX_EPOLL_BATCH) capacity = CLINUX_EPOLL_BATCH;
+    int count = epoll_wait(epoll, ready, capacity, 0);
+    for (int i = 0; i < count; i++) {
+        events[i] = ready[i].events;
+        data[i] = ready[i].data.u64;
+    }
+    return count;
+}
+
+int clinux_accept(int listener, struct sockaddr_storage *address, socklen_t *length) {
+    int fd;
+    do {
+        *length = sizeof *address;
+        fd = accept4(listener, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+int clinux_gzip_open(z_stream *stream, int level) {
+    memset(stream, 0, sizeof *stream);
+    // 15 window bits, + 16 for the gzip wrapper instead of zlib's.
+    return deflateInit2(stream, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+}

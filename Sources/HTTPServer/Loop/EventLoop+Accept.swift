@@ -1,0 +1,93 @@
+// How a loop gets connections: accepting, dealing them out to all loops, and keeping calm when descriptors run out.
+
+import CLinux
+import Glibc
+
+extension EventLoop {
+    /// Connections accepted for one event, so that a flood of them does not starve those that are open.
+    private static let acceptsInARow = 64
+
+    func accept(_ index: Int) {
+        guard index < listeners.count else { return }
+        for _ in 0..<Self.acceptsInARow {
+            var address = SocketAddress()
+            let descriptor = clinux_accept(listeners[index].descriptor, &address.storage, &address.length)
+            if descriptor < 0 {
+                // EMFILE, ENFILE, ENOBUFS, ENOMEM: the listener stays readable, and asking again would spin.
+                if errno != EAGAIN && errno != ECONNABORTED && errno != EPROTO { pauseAccepting(index) }
+                return
+            }
+            let target = nextPeer
+            nextPeer = (nextPeer + 1) % max(1, peers.count)
+            if target == self.index {
+                adopt(descriptor, address.peer)
+            } else {
+                peers[target].post(.adopt(descriptor: descriptor, peer: address.peer))
+            }
+        }
+    }
+
+    /// Takes over an accepted socket.
+    func adopt(_ descriptor: Int32, _ peer: PeerAddress) {
+        let admission = limits.admit()
+        guard admission != .close, !context.isDraining else {
+            if admission != .close { limits.leave() }
+            statistics.add(.refused)
+            Glibc.close(descriptor)
+            return
+        }
+        let connection = connections.insert { index, generation in
+            Connection(descriptor: descriptor, index: index, generation: generation, peer: peer)
+        }
+        statistics.add(.accepted)
+        statistics.add(.open)
+        connection.interest = EPOLLIN.rawValue
+        _ = clinux_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, connection.interest, connection.key)
+        if admission == .refuse {
+            statistics.add(.refused)
+            connection.conversation.refuseConnection(context)
+        }
+        mark(connection)
+        updateTimer()
+    }
+
+    /// Out of descriptors: one client is let in with the spare one just to be closed, then accepting rests for a while.
+    private func pauseAccepting(_ index: Int) {
+        if spareDescriptor >= 0 {
+            Glibc.close(spareDescriptor)
+            spareDescriptor = -1
+            var address = SocketAddress()
+            let descriptor = clinux_accept(listeners[index].descriptor, &address.storage, &address.length)
+            if descriptor >= 0 {
+                Glibc.close(descriptor)
+                statistics.add(.refused)
+            }
+            openSpare()
+        }
+        acceptPausedUntil = context.now &+ UInt64(max(1, context.options.acceptPauseMilliseconds)) * 1_000_000
+        watchListeners(0)
+        updateTimer()
+    }
+
+    func resumeAccepting() {
+        acceptPausedUntil = 0
+        if spareDescriptor < 0 { openSpare() }
+        watchListeners(EPOLLIN.rawValue)
+        updateTimer()
+    }
+
+    func openSpare() {
+        spareDescriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
+    }
+
+    private func watchListeners(_ events: UInt32) {
+        for (i, listener) in listeners.enumerated() {
+            _ = clinux_epoll_ctl(epoll, EPOLL_CTL_MOD, listener.descriptor, events, Self.listenerKey | UInt64(i))
+        }
+    }
+
+    func closeListeners() {
+        for listener in listeners { listener.close() }
+        listeners = []
+    }
+}

@@ -1,0 +1,57 @@
+// What other threads want of a loop: put in under a lock, taken out by the loop in one go.
+
+import Synchronization
+
+/// The way into a loop from any thread. The first message into an empty box wakes the loop; later ones ride along.
+final class Mailbox: Sendable {
+    enum Message: Sendable {
+        case adopt(descriptor: Int32, peer: PeerAddress)
+        case release([Deferral])
+        case complete([(Deferral, ResponseBytes)])
+        case stream(StreamHandle, [UInt8])
+        case endStream(StreamHandle)
+        case drain
+        case shutdown
+    }
+
+    private let messages = Mutex<[Message]>([])
+    private let wake: @Sendable () -> Void
+    private let streams: Atomic<Int>
+    private let options: ServerOptions
+
+    init(options: ServerOptions, wake: @escaping @Sendable () -> Void) {
+        self.options = options
+        self.wake = wake
+        streams = Atomic(0)
+    }
+
+    func post(_ message: Message) {
+        let wasEmpty = messages.withLock { box in
+            box.append(message)
+            return box.count == 1
+        }
+        if wasEmpty { wake() }
+    }
+
+    /// Everything posted so far, in order.
+    func take() -> [Message] {
+        messages.withLock { box in
+            var taken: [Message] = []
+            swap(&taken, &box)
+            return taken
+        }
+    }
+
+    /// A handle for a new stream, or nil when too many are open.
+    func openStream(_ deferral: Deferral) -> StreamHandle? {
+        guard streams.add(1, ordering: .relaxed).newValue <= options.streamsMax else {
+            streams.subtract(1, ordering: .relaxed)
+            return nil
+        }
+        return StreamHandle(deferral, mailbox: self, bytesMax: options.streamBytesMax)
+    }
+
+    func streamClosed() {
+        streams.subtract(1, ordering: .relaxed)
+    }
+}
