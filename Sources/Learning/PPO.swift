@@ -255,8 +255,8 @@ public struct PPO: Sendable {
     ) -> Losses {
         let rows = minibatch.rows.count
         let count = shape.actionCount
-        let real = minibatch.rows.reduce(Float(0)) { $0 + ($1 >= 0 ? 1 : 0) }
-        let share = 1 / Swift.max(real, 1)
+        let share = 1 / Float(Swift.max(minibatch.count, 1))
+        let choice = ChoiceDistribution(shape)
         var losses = Losses()
         parameters.values.withUnsafeBufferPointer { weights in
             guard let weights = weights.baseAddress else { return }
@@ -270,7 +270,7 @@ public struct PPO: Sendable {
                     continue
                 }
                 addPolicyGradient(
-                    row: row, logits: logits + index * count, table: table, targets: targets, share: share,
+                    row: row, logits: logits + index * count, choice: choice, table: table, targets: targets, share: share,
                     gradient: work.logitGradients.pointer + index * count, losses: &losses)
                 work.valueGradients.pointer[index] =
                     options.valueCoefficient * share
@@ -283,48 +283,23 @@ public struct PPO: Sendable {
 
     /// Clipped surrogate and entropy of one row: d(loss)/d(logits) into `gradient`.
     private func addPolicyGradient(
-        row: Int, logits: UnsafePointer<Float>, table: StepTable, targets: Targets, share: Float,
-        gradient: UnsafeMutablePointer<Float>, losses: inout Losses
+        row: Int, logits: UnsafePointer<Float>, choice: ChoiceDistribution, table: StepTable, targets: Targets,
+        share: Float, gradient: UnsafeMutablePointer<Float>, losses: inout Losses
     ) {
-        let count = shape.actionCount
         let advantage = targets.advantages[row]
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * count) { scratch in
-            let p = scratch.baseAddress!
-            let logP = p + count
-            var logProbability: Float = 0
-            table.masks.withUnsafeBufferPointer { masks in
-                var offset = 0
-                for (head, size) in shape.heads.enumerated() {
-                    Categorical.probabilities(
-                        logits: logits + offset, mask: masks.baseAddress! + row * count + offset, count: size,
-                        probabilities: p + offset, logProbabilities: logP + offset)
-                    logProbability += logP[offset + Int(table.actions[row * shape.heads.count + head])]
-                    offset += size
-                }
-            }
-            let logRatio = logProbability - targets.oldLogProbabilities[row]
-            let ratio = exponential(logRatio)
-            let isClipped = advantage > 0 ? ratio > 1 + options.clip : ratio < 1 - options.clip
-            let clipped = Swift.min(Swift.max(ratio, 1 - options.clip), 1 + options.clip)
-            losses.policy -= Swift.min(ratio * advantage, clipped * advantage) * share
-            losses.kl += (ratio - 1 - logRatio) * share
-            losses.clipFraction += abs(ratio - 1) > options.clip ? share : 0
-            // A clipped row has no gradient: moving it further would gain nothing.
-            let weight = isClipped ? 0 : -advantage * ratio * share
-            var offset = 0
-            for (head, size) in shape.heads.enumerated() {
-                let entropy = Categorical.entropy(
-                    probabilities: p + offset, logProbabilities: logP + offset, count: size)
-                losses.entropy += entropy * share
-                Categorical.addLogProbabilityGradient(
-                    probabilities: p + offset, action: Int(table.actions[row * shape.heads.count + head]),
-                    weight: weight, count: size, gradient: gradient + offset)
-                Categorical.addEntropyGradient(
-                    probabilities: p + offset, logProbabilities: logP + offset, entropy: entropy,
-                    weight: -options.entropy * share, count: size, gradient: gradient + offset)
-                offset += size
-            }
-        }
+        let logProbability = choice.load(logits: logits, row: row, table: table)
+        let logRatio = logProbability - targets.oldLogProbabilities[row]
+        let ratio = exponential(logRatio)
+        let isClipped = advantage > 0 ? ratio > 1 + options.clip : ratio < 1 - options.clip
+        let clipped = Swift.min(Swift.max(ratio, 1 - options.clip), 1 + options.clip)
+        losses.policy -= Swift.min(ratio * advantage, clipped * advantage) * share
+        losses.entropy += choice.entropy * share
+        losses.kl += (ratio - 1 - logRatio) * share
+        losses.clipFraction += abs(ratio - 1) > options.clip ? share : 0
+        // A clipped row has no gradient: moving it further would gain nothing.
+        choice.addGradient(
+            logProbabilityWeight: isClipped ? 0 : -advantage * ratio * share,
+            entropyWeight: -options.entropy * share, to: gradient)
     }
 
     /// d(half squared error)/d(value) of one row, with the critic's own clip if asked for.

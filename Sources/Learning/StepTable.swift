@@ -82,6 +82,9 @@ struct StepTable {
         let lanes: Int
         /// Episode of each lane when the lanes are whole episodes.
         let episodes: [Int]
+
+        /// Rows that exist.
+        var count: Int { rows.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) } }
     }
 
     /// Whole episodes side by side.

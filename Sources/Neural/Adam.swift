@@ -63,8 +63,10 @@ public struct Adam: Sendable, Hashable {
                         let g = gradients[index] * scale
                         let mean = beta1 * m[index] + (1 - beta1) * g
                         let square = beta2 * v[index] + (1 - beta2) * g * g
-                        m[index] = mean
-                        v[index] = square
+                        // Moments of a weight that gets no gradient shrink into denormal numbers, with which
+                        // arithmetic is many times slower.
+                        m[index] = abs(mean) < 1e-30 ? 0 : mean
+                        v[index] = square < 1e-30 ? 0 : square
                         w[index] -= step * mean / (square.squareRoot() * root + epsilon)
                     }
                 }
