@@ -25,7 +25,7 @@ let package = Package(
         .target(name: "Neural", dependencies: ["CBLAS"], swiftSettings: strict),
         .target(name: "Scaling", swiftSettings: strict),
         .target(name: "Learning", dependencies: ["Neural", "Scaling"], swiftSettings: strict),
-        .target(name: "Simulator", dependencies: ["Scaling", "Learning"], swiftSettings: strict),
+        .target(name: "Simulator", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
         .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
         .target(
             name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
@@ -34,7 +34,7 @@ let package = Package(
         .testTarget(name: "NeuralTests", dependencies: ["Neural"], swiftSettings: strict),
         .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),
         .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
-        .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Learning"], swiftSettings: strict),
+        .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -270,7 +270,8 @@ public struct PPO: Sendable {
                     continue
                 }
                 addPolicyGradient(
-                    row: row, logits: logits + index * count, choice: choice, table: table, targets: targets, share: share,
+                    row: row, logits: logits + index * count, choice: choice, table: table, targets: targets,
+                    share: share,
                     gradient: work.logitGradients.pointer + index * count, losses: &losses)
                 work.valueGradients.pointer[index] =
                     options.valueCoefficient * share

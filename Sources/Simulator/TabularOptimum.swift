@@ -1,0 +1,36 @@
+// The best that any policy can do in the tabular environment, by dynamic programming.
+
+import Learning
+
+/// Returns that no policy can exceed.
+public enum TabularOptimum {
+    /// The largest sum of rewards over `steps` steps from no containers, at a constant load.
+    ///
+    /// V_k(n, d) = max over horizontal actions of r + V_{k-1}(n', d'), where d is the direction of the last action.
+    /// Vertical actions need no place in it: they earn what doing nothing earns.
+    public static func totalReward(load: Int, steps: Int, reward: TabularReward = .published) -> Double {
+        let directions = [-1, 0, 1]
+        let counts = 0...TabularEnvironment.maxContainers
+        var values = [[Double]](repeating: [Double](repeating: 0, count: 3), count: counts.count)
+        for _ in 0..<steps {
+            values = counts.map { n in
+                directions.map { last in
+                    let illegal = reward.illegal(TabularState(containers: n, load: load)) + values[n][last + 1]
+                    let legal = directions.compactMap { move -> Double? in
+                        guard counts.contains(n + move) else { return nil }
+                        let state = TabularState(containers: n + move, load: load)
+                        return reward.value(state, isReversal: last * move < 0) + values[n + move][move + 1]
+                    }
+                    return legal.reduce(illegal) { Swift.max($0, $1) }
+                }
+            }
+        }
+        return values[0][1]
+    }
+
+    /// The mean over all loads.
+    public static func meanTotalReward(steps: Int, reward: TabularReward = .published) -> Double {
+        TabularEnvironment.loads.reduce(0) { $0 + totalReward(load: $1, steps: steps, reward: reward) }
+            / Double(TabularEnvironment.loads.count)
+    }
+}
