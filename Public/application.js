@@ -1,0 +1,235 @@
+// One application: what it is doing and why, its rewards over time, its decisions, stage changes and model versions.
+
+import { applicationPath, read } from "./api.js";
+import { Chart } from "./chart.js";
+import { element, refresh, row, table } from "./dom.js";
+import {
+  allocationText, changeText, explanation, gain, gainText, headline, sourceBadge, stageBadge, verdict,
+} from "./explain.js";
+import { count, cpu, fixed, isNumber, memory, NONE, percent, words } from "./format.js";
+import { clockNode, timeNode } from "./time.js";
+
+const DECISIONS = 20;
+const DECISIONS_MAX = 1000;
+
+const DECISION_COLUMNS = [
+  { title: "Time (UTC)" }, { title: "By" }, { title: "Reason" }, { title: "Change" }, { title: "Result" },
+  { title: "Guards", className: "number" }, { title: "Reward", className: "number" },
+];
+const MODEL_COLUMNS = [
+  { title: "Version" }, { title: "Created (UTC)" }, { title: "Algorithm" },
+  { title: "Episodes", className: "number", hint: "Episodes seen in all, and those this version was trained on" },
+  { title: "Reward", className: "number" },
+  { title: "KL", className: "number", hint: "Approximate KL divergence from the version before" },
+  { title: "Clipped", className: "number", hint: "Share of samples whose update was clipped" },
+  { title: "Entropy", className: "number", hint: "How undecided the policy is, in nats" },
+  { title: "Explained", className: "number", hint: "Share of the returns' variance that the value network explains" },
+];
+
+/** The view of `#/app/NAME`. */
+export class ApplicationView {
+  root = element("article", { class: "application" });
+  #chart = new Chart();
+  #parts = {};
+  #decisions = { items: [], cursor: null, expanded: false };
+  #open = new Set();
+
+  constructor(name) {
+    this.name = name;
+    this.title = `${name} · aware`;
+    for (const key of ["head", "decision", "chart", "transitions", "history", "models", "profile"]) {
+      this.#parts[key] = element("section", { class: key });
+    }
+  }
+
+  /** The status must come; of the rest, what fails is reported in its own place. */
+  async load(signal) {
+    const path = (rest) => applicationPath(this.name, rest);
+    const part = (rest) => read(path(rest), signal).catch((error) => {
+      if (signal.aborted || error.status === null || error.status === undefined) throw error;
+      return { failure: error.message };
+    });
+    const [application, rewards, decisions, models] = await Promise.all([
+      read(path(""), signal).catch((error) => {
+        if (error.status === 404) return null;
+        throw error;
+      }),
+      part("/rewards?points=500"), part(`/decisions?limit=${DECISIONS}`), part("/models?limit=50"),
+    ]);
+    return { application, rewards, decisions, models };
+  }
+
+  show({ application, rewards, decisions, models }) {
+    if (application === null) {
+      refresh(this.root, "missing", () => missing(this.name));
+      return;
+    }
+    refresh(this.root, "parts", () => [
+      element("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, element("a", { href: "#/" }, "← All applications")),
+      ...Object.values(this.#parts),
+    ]);
+    if (!decisions.failure) this.#merge(decisions);
+    const status = application.status ?? {};
+    refresh(this.#parts.head, application, () => head(this.name, application, status));
+    refresh(this.#parts.decision, [this.#decisions.items[0] ?? null, decisions.failure], () =>
+      card("Last decision", lastDecision(this.#decisions.items[0], decisions.failure)));
+    this.#showRewards(rewards, application.profile);
+    this.#showHistory(decisions.failure);
+    refresh(this.#parts.models, models, () => card("Model versions", modelTable(models)));
+    refresh(this.#parts.profile, application.profile ?? null, () => profileCard(application.profile));
+  }
+
+  #showRewards(rewards, profile) {
+    const window = profile?.thresholds?.window;
+    refresh(this.#parts.chart, rewards.failure ?? "chart", () => card("Reward, episode by episode",
+      rewards.failure ? failed(rewards.failure) : this.#chart.root));
+    if (!rewards.failure) this.#chart.show(rewards, Number.isInteger(window) && window > 0 ? window : 10);
+    const transitions = [...(rewards.transitions ?? [])].reverse();
+    refresh(this.#parts.transitions, transitions, () => (transitions.length === 0 ? []
+      : card("Why the stage changed", element("ol", { class: "timeline" }, transitions.slice(0, 30).map(transitionItem)))));
+  }
+
+  /** The newest page goes in front; older pages that were asked for stay while the two still overlap. */
+  #merge(page) {
+    const fresh = page.items ?? [];
+    const ids = new Set(fresh.map((item) => item.id));
+    const { items, expanded } = this.#decisions;
+    const overlap = items.some((item) => ids.has(item.id));
+    if (expanded && overlap && items.length < DECISIONS_MAX) {
+      this.#decisions.items = [...fresh, ...items.filter((item) => !ids.has(item.id))];
+    } else {
+      this.#decisions = { items: fresh, cursor: page.nextCursor ?? null, expanded: false };
+    }
+  }
+
+  #showHistory(failure) {
+    const { items, cursor } = this.#decisions;
+    refresh(this.#parts.history, [items, cursor, [...this.#open], failure], () => card("Decisions",
+      failure ? failed(failure) : null,
+      items.length === 0 ? element("p", { class: "soft" }, "None yet.")
+        : table("Decisions, newest first", DECISION_COLUMNS, items.map((item) => this.#decisionRows(item)), "cards"),
+      cursor && items.length < DECISIONS_MAX && element("p", {}, element("button", {
+        type: "button", class: "plain", "data-key": "older", onclick: (event) => this.#older(event.currentTarget),
+      }, "Show older"))));
+  }
+
+  /** A row, and under it the explanation once it is opened. */
+  #decisionRows(decision) {
+    const open = this.#open.has(decision.id);
+    const toggle = element("button", {
+      type: "button", class: "toggle", "aria-expanded": String(open), "data-key": `decision ${decision.id}`,
+      title: "Explain this decision", onclick: () => {
+        if (!this.#open.delete(decision.id)) this.#open.add(decision.id);
+        this.#showHistory();
+      },
+    }, clockNode(decision.time));
+    const guards = decision.explanation?.guards?.length ?? 0;
+    const line = row(DECISION_COLUMNS, [
+      toggle, [sourceBadge(decision.source), decision.exploring ? " exploring" : ""], words(decision.reason),
+      changeText(decision), allocationText(decision.desired), guards > 0 ? count(guards) : NONE, fixed(decision.reward),
+    ]);
+    if (!open) return [line];
+    return [line, element("tr", { role: "row", class: "more" }, element("td", {
+      role: "cell", colspan: DECISION_COLUMNS.length }, explanation(decision)))];
+  }
+
+  async #older(button) {
+    button.disabled = true;
+    const cursor = this.#decisions.cursor;
+    try {
+      const page = await read(applicationPath(this.name, `/decisions?limit=50&cursor=${encodeURIComponent(cursor)}`));
+      if (this.#decisions.cursor !== cursor) return;
+      const ids = new Set(this.#decisions.items.map((item) => item.id));
+      const items = [...this.#decisions.items, ...(page.items ?? []).filter((item) => !ids.has(item.id))];
+      this.#decisions = { items, cursor: page.nextCursor ?? null, expanded: true };
+      this.#showHistory();
+    } catch (error) {
+      button.textContent = `${error.message} Try again`;
+    } finally {
+      button.disabled = false;
+    }
+  }
+}
+
+function card(title, ...content) {
+  return element("div", { class: "card" }, element("h2", {}, title), content);
+}
+
+function failed(message) {
+  return element("p", { class: "failed" }, `Not available: ${message}`);
+}
+
+function missing(name) {
+  return element("div", { class: "card empty" }, element("h1", {}, "No such application"),
+    element("p", {}, "There is no application named ", element("code", {}, name), ". It may have been deleted."),
+    element("p", {}, element("a", { href: "#/" }, "← All applications")));
+}
+
+/** Name, badges, a few sentences, and the figures one looks for first. */
+function head(name, application, status) {
+  const figure = (title, value, note) => element("div", {}, element("dt", {}, title), element("dd", {}, value,
+    note ? element("small", {}, note) : null));
+  return [
+    element("h1", {}, name),
+    element("p", { class: "badges" }, stageBadge(status.stage), sourceBadge(status.source),
+      status.objective ? element("span", { class: "soft" }, `Objective: ${status.objective}`) : null),
+    element("p", { class: "headline" }, headline(status)),
+    element("dl", { class: "tiles" },
+      figure("Reward", fixed(status.reward), "mean step reward"),
+      figure("Against the rules", gainText(gain(status)), `rules ${fixed(status.rulesReward)}`),
+      figure("Replicas", isNumber(status.replicas) ? count(status.replicas) : NONE),
+      figure("CPU", cpu(status.cpu), "each replica"), figure("Memory", memory(status.memory), "each replica"),
+      figure("Episodes", count(status.episodes), `${count(status.decisions)} decisions`),
+      figure("Model", status.modelVersion > 0 ? `v${status.modelVersion}` : "none"),
+      figure("Last decision", timeNode(status.updated))),
+  ];
+}
+
+function lastDecision(decision, failure) {
+  if (failure) return failed(failure);
+  if (!decision) return element("p", { class: "soft" }, "None yet.");
+  return [
+    element("p", { class: "verdict" }, sourceBadge(decision.source), " ", element("strong", {}, verdict(decision)),
+      ` Reason: ${words(decision.reason)}. `, timeNode(decision.time)),
+    explanation(decision),
+  ];
+}
+
+function transitionItem(change) {
+  return element("li", {}, element("p", {}, stageBadge(change.from), " → ", stageBadge(change.to),
+    element("span", { class: "soft" }, ` episode ${count(change.episode)}, `, timeNode(change.time))),
+    element("p", {}, change.reason ?? "No reason recorded."));
+}
+
+function modelTable(models) {
+  if (models.failure) return failed(models.failure);
+  const items = models.items ?? [];
+  if (items.length === 0) return element("p", { class: "soft" }, "None yet: the first is trained from recorded episodes.");
+  const rows = items.map((model) => {
+    const { approximateKL, clipFraction, entropy, explainedVariance } = model.diagnostics ?? {};
+    return row(MODEL_COLUMNS, [
+      [`v${model.version}`, model.acting ? element("span", { class: "badge acting" }, "acting") : null],
+      clockNode(model.created), model.algorithm ?? NONE,
+      [count(model.episodes), element("small", { class: "soft" }, ` ${count(model.episodesTrained)} new`)],
+      fixed(model.reward), fixed(approximateKL, 4), percent(clipFraction), fixed(entropy, 2), fixed(explainedVariance, 2),
+    ], model.acting ? "current" : null);
+  });
+  return [
+    table("Model versions, newest first", MODEL_COLUMNS, rows, "cards"),
+    models.nextCursor ? element("p", { class: "soft" }, `The newest ${items.length} are shown.`) : null,
+  ];
+}
+
+/** The profile, flattened to paths: `slo.latencySeconds 0.5`. */
+function profileCard(profile) {
+  const lines = [];
+  const walk = (value, path) => {
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) {
+      for (const [key, inner] of Object.entries(value)) walk(inner, path ? `${path}.${key}` : key);
+    } else lines.push([path, Array.isArray(value) ? value.join(", ") : value === null ? "derived or none" : String(value)]);
+  };
+  walk(profile ?? {}, "");
+  return element("details", { class: "card", "data-key": "profile" }, element("summary", {}, "Profile"),
+    element("dl", { class: "profile-list" }, lines.map(([key, value]) =>
+      element("div", {}, element("dt", {}, key), element("dd", {}, value)))));
+}
