@@ -30,11 +30,27 @@ let package = Package(
         .target(
             name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
+        .target(
+            name: "API", dependencies: ["HTTPServer", "Agents", "Store", "Scaling", "CJSON"],
+            resources: [.embedInCode("Public")], swiftSettings: strict),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(name: "Recommender", dependencies: ["CCurl", "Scaling"], swiftSettings: strict),
+        .target(
+            name: "Service",
+            dependencies: ["API", "Store", "Agents", "HTTPServer", "Simulator", "Recommender", "Scaling"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "aware",
+            dependencies: [
+                "Service", "Store", "HTTPServer", "Simulator", "Recommender", "Scaling", "Learning",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux"], swiftSettings: strict),
         .testTarget(name: "NeuralTests", dependencies: ["Neural"], swiftSettings: strict),
         .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),
         .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
         .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
+        .testTarget(name: "APITests", dependencies: ["API", "CJSON"], swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -11,15 +11,18 @@ public enum DecisionRecord {
     public static func encode(_ decision: Decision) -> [UInt8] {
         var writer = ByteWriter(reserving: 640)
         writer.write(version)
+        writer.write(decision.clientID ?? "")
         write(decision.observation, to: &writer)
         writer.write(UInt8(Stage.allCases.firstIndex(of: decision.stage) ?? 0))
         writer.write(UInt8(Source.allCases.firstIndex(of: decision.source) ?? 0))
         writer.write(UInt32(clamping: decision.modelVersion))
+        writer.write(UInt8(EpisodeSummary.Actor.allCases.firstIndex(of: decision.actor) ?? 0))
         writer.write(decision.exploring)
         write(decision.current, to: &writer)
+        write(decision.proposed, to: &writer)
         write(decision.desired, to: &writer)
         write(decision.rules, to: &writer)
-        writer.write(decision.reason)
+        writer.write(decision.reason.rawValue)
         writer.write(decision.policy != nil)
         if let policy = decision.policy {
             write(policy.allocation, to: &writer)
@@ -28,11 +31,7 @@ public enum DecisionRecord {
         }
         writer.write(UInt8(clamping: decision.guards.count))
         for note in decision.guards.prefix(255) {
-            writer.write(note.rule)
-            writer.write(note.field)
-            writer.write(Int64(note.before))
-            writer.write(Int64(note.after))
-            writer.write(note.detail)
+            note.encode(into: &writer)
         }
         writer.write(UInt8(clamping: decision.warnings.count))
         for warning in decision.warnings.prefix(255) { writer.write(warning) }
@@ -59,27 +58,27 @@ public enum DecisionRecord {
         var reader = ByteReader(bytes)
         let found = try reader.integer(UInt8.self)
         guard found == version else { throw Failure.version(found) }
+        let clientID = try reader.string()
         let observation = try readObservation(from: &reader)
         let stage = Int(try reader.integer(UInt8.self))
         let source = Int(try reader.integer(UInt8.self))
-        guard stage < Stage.allCases.count, source < Source.allCases.count else { throw Failure.malformed }
         let modelVersion = Int(try reader.integer(UInt32.self))
+        let actor = Int(try reader.integer(UInt8.self))
+        guard stage < Stage.allCases.count, source < Source.allCases.count, actor < EpisodeSummary.Actor.allCases.count
+        else { throw Failure.malformed }
         let exploring = try reader.bool()
         let current = try readAllocation(from: &reader)
+        let proposed = try readAllocation(from: &reader)
         let desired = try readAllocation(from: &reader)
         let rules = try readAllocation(from: &reader)
-        let reason = try reader.string()
+        guard let reason = DecisionReason(rawValue: try reader.string()) else { throw Failure.malformed }
         var policy: Decision.Proposal?
         if try reader.bool() {
             policy = Decision.Proposal(
                 allocation: try readAllocation(from: &reader), probability: try reader.double(),
                 value: try reader.double())
         }
-        let guards = try (0..<(try reader.integer(UInt8.self))).map { _ in
-            Decision.GuardNote(
-                rule: try reader.string(), field: try reader.string(), before: Int(try reader.integer(Int64.self)),
-                after: Int(try reader.integer(Int64.self)), detail: try reader.string())
-        }
+        let guards = try (0..<(try reader.integer(UInt8.self))).map { _ in try GuardRecord(from: &reader) }
         let warnings = try (0..<(try reader.integer(UInt8.self))).map { _ in try reader.string() }
         let state = try reader.floats()
         let mask = try reader.byteArray()
@@ -88,9 +87,10 @@ public enum DecisionRecord {
             state: state, mask: mask, actions: actions, logProbability: try reader.float(),
             value: try reader.float(), memory: try reader.floats())
         return Decision(
-            seq: seq, application: application, previous: previous, time: time, episode: episode, step: step,
-            observation: observation, stage: Stage.allCases[stage], source: Source.allCases[source],
-            modelVersion: modelVersion, exploring: exploring, current: current, desired: desired, reason: reason,
+            seq: seq, clientID: clientID.isEmpty ? nil : clientID, application: application, previous: previous,
+            time: time, episode: episode, step: step, observation: observation, stage: Stage.allCases[stage], source: Source.allCases[source],
+            modelVersion: modelVersion, actor: EpisodeSummary.Actor.allCases[actor],
+            exploring: exploring, current: current, proposed: proposed, desired: desired, reason: reason,
             reward: reward, policy: policy, rules: rules, guards: guards, warnings: warnings, experience: experience)
     }
 

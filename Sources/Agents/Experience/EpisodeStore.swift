@@ -9,14 +9,14 @@ public struct ModelVersion: Sendable {
     public var algorithm: String
     /// Last episode that it was trained on.
     public var episode: Int
-    /// Update diagnostics and scores as a JSON object.
-    public var diagnostics: String
+    /// Update diagnostics and scores by name.
+    public var diagnostics: [String: Double]
     /// `Policy`'s byte form.
     public var weights: [UInt8]
 
     public init(
         application: Int64, version: Int, parent: Int, created: Double, algorithm: String, episode: Int,
-        diagnostics: String, weights: [UInt8]
+        diagnostics: [String: Double], weights: [UInt8]
     ) {
         self.application = application
         self.version = version
@@ -29,23 +29,33 @@ public struct ModelVersion: Sendable {
     }
 }
 
-/// Something an operator wants to be told.
+/// Something an operator wants to be told: a change of stage, a promotion, an alarm.
 public struct Event: Sendable {
     public var id: Int64
     public var time: Double
     public var application: Int64
     public var episode: Int?
+    /// What kind of event, for example `transition`.
     public var kind: String
-    /// A JSON object.
-    public var detail: String
+    public var from: String
+    public var to: String
+    public var reason: String
+    /// The figures that led to it, by name.
+    public var figures: [String: Double]
 
-    public init(id: Int64 = 0, time: Double, application: Int64, episode: Int?, kind: String, detail: String) {
+    public init(
+        id: Int64 = 0, time: Double, application: Int64, episode: Int?, kind: String, from: String, to: String,
+        reason: String, figures: [String: Double]
+    ) {
         self.id = id
         self.time = time
         self.application = application
         self.episode = episode
         self.kind = kind
-        self.detail = detail
+        self.from = from
+        self.to = to
+        self.reason = reason
+        self.figures = figures
     }
 }
 

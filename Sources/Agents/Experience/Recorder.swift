@@ -5,21 +5,18 @@ import Synchronization
 /// One decision on its way to disk, with what else must be in the same transaction.
 public struct PendingDecision: Sendable {
     public var decision: Decision
-    /// The client's own id for the decision, for idempotence.
-    public var clientID: String?
     /// The episode that this decision closes, and the agent's state as of this decision.
     public var closed: (episode: EpisodeSummary, state: [UInt8])?
 
-    public init(decision: Decision, clientID: String?, closed: (episode: EpisodeSummary, state: [UInt8])?) {
+    public init(decision: Decision, closed: (episode: EpisodeSummary, state: [UInt8])?) {
         self.decision = decision
-        self.clientID = clientID
         self.closed = closed
     }
 }
 
 /// A finished episode, as listed and charted.
 public struct EpisodeSummary: Sendable, Equatable {
-    public enum Actor: String, Sendable {
+    public enum Actor: String, Sendable, CaseIterable {
         case policy, rules
         /// The rules acted for comparison while a policy was on duty.
         case control

@@ -3,7 +3,19 @@
 import Scaling
 
 /// Who determined the answer.
-public enum Source: String, Sendable, CaseIterable { case policy, rules, hold, pin }
+public enum Source: String, Sendable, CaseIterable {
+    case policy, rules, hold, pin
+
+    /// Position in `allCases`.
+    public var index: Int {
+        switch self {
+        case .policy: 0
+        case .rules: 1
+        case .hold: 2
+        case .pin: 3
+        }
+    }
+}
 
 /// Where an application stands in its lifecycle (PAPER 1.11).
 public enum Stage: String, Sendable, CaseIterable { case initialized, offline, online, serving }
@@ -51,24 +63,9 @@ public struct Decision: Sendable, Equatable {
         }
     }
 
-    /// A guard that changed the proposal.
-    public struct GuardNote: Sendable, Equatable {
-        public var rule: String
-        public var field: String
-        public var before: Int
-        public var after: Int
-        public var detail: String
-
-        public init(rule: String, field: String, before: Int, after: Int, detail: String) {
-            self.rule = rule
-            self.field = field
-            self.before = before
-            self.after = after
-            self.detail = detail
-        }
-    }
-
     public var seq: Int64
+    /// The client's own id for it, by which a repeated request is recognised.
+    public var clientID: String?
     public var application: Int64
     /// `seq` of the application's decision before this one, 0 for the first.
     public var previous: Int64
@@ -80,14 +77,18 @@ public struct Decision: Sendable, Equatable {
     public var stage: Stage
     public var source: Source
     public var modelVersion: Int
+    /// Who is on duty in this episode; `source` is who had the last word in this step.
+    public var actor: EpisodeSummary.Actor
     public var exploring: Bool
     public var current: Allocation
+    /// What the actor wanted, before the guards.
+    public var proposed: Allocation
     public var desired: Allocation
-    public var reason: String
+    public var reason: DecisionReason
     public var reward: Double?
     public var policy: Proposal?
     public var rules: Allocation
-    public var guards: [GuardNote]
+    public var guards: [GuardRecord]
     public var warnings: [String]
     public var experience: Experience
 }

@@ -24,6 +24,31 @@ public struct GuardRecord: Sendable, Equatable {
     /// What the rule went by: the quality's raw value for bad data, otherwise a limit, a window or a budget.
     var figure: Int
 
+    init(rule: Rule, field: Field, before: Int, after: Int, figure: Int) {
+        self.rule = rule
+        self.field = field
+        self.before = before
+        self.after = after
+        self.figure = figure
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.write(rule.rawValue)
+        writer.write(field.rawValue)
+        writer.write(Int64(before))
+        writer.write(Int64(after))
+        writer.write(Int64(figure))
+    }
+
+    public init(from reader: inout ByteReader) throws(ByteReader.Failure) {
+        guard let rule = Rule(rawValue: try reader.integer()), let field = Field(rawValue: try reader.integer()) else {
+            throw .malformed
+        }
+        self.init(
+            rule: rule, field: field, before: Int(try reader.integer(Int64.self)),
+            after: Int(try reader.integer(Int64.self)), figure: Int(try reader.integer(Int64.self)))
+    }
+
     /// The reason in words.
     public var detail: String {
         switch rule {

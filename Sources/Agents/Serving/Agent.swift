@@ -1,0 +1,137 @@
+// One application's agent: everything that a decision needs, behind one short lock.
+
+import Learning
+import Scaling
+import Synchronization
+
+/// What one thread keeps between decisions, so that deciding allocates little. Must stay on that thread.
+public struct DecisionContext {
+    var cache: ServingTable.Cache
+    var scratch: PolicyScratch?
+    /// The shape that `scratch` was made for.
+    var shape: PolicyShape?
+
+    public init(table: ServingTable) { cache = ServingTable.Cache(of: table) }
+
+    mutating func scratch(for policy: Policy) -> PolicyScratch {
+        if let scratch, shape == policy.shape { return scratch }
+        let made = policy.makeScratch()
+        scratch = made
+        shape = policy.shape
+        return made
+    }
+}
+
+/// What the status pages show of an agent.
+public struct AgentStatus: Sendable {
+    public var stage: Stage
+    public var source: Source?
+    public var modelVersion: Int
+    /// Mean step reward of the last finished episode, whoever acted.
+    public var reward: Double?
+    public var rulesReward: Double?
+    /// Finished episodes.
+    public var episodes: Int
+    public var decisions: Int
+    /// Decisions by `Source.index`, since the process started.
+    public var decisionsBySource: [Int]
+    public var updated: Double?
+    public var allocation: Allocation?
+    public var lastSeq: Int64
+}
+
+/// An answer, or the reason why there is none.
+public enum DecisionResult: Sendable {
+    /// A new decision; it must be committed before it is answered (unless it was a dry run).
+    case decided(PendingDecision)
+    /// The client's id is known: the decision that was made then.
+    case repeated(seq: Int64)
+    /// Observations since the last restart could not be restored; the application must be loaded again.
+    case unavailable
+}
+
+public final class Agent: Sendable {
+    public let id: Int64
+    public let name: String
+    public let created: Double
+    private let state: Mutex<AgentState>
+    private let revisionNumber: Atomic<Int>
+
+    /// - Parameters:
+    ///   - revision: of the profile, its ETag.
+    ///   - seed: of the whole service; exploration of every agent is derived from it.
+    public init(id: Int64, name: String, created: Double, profile: Profile, revision: Int, seed: UInt64) {
+        self.id = id
+        self.name = name
+        self.created = created
+        state = Mutex(AgentState(application: id, profile: profile, seed: seed))
+        revisionNumber = Atomic(revision)
+    }
+
+    /// The decision that a client named `id`, as far as it is remembered.
+    public func seq(ofClientID id: String) -> Int64? { state.withLock { $0.seq(ofClientID: id) } }
+
+    public var revision: Int { revisionNumber.load(ordering: .acquiring) }
+    public var profile: Profile { state.withLock { $0.profile } }
+
+    /// Replaces the profile from the next decision on.
+    public func update(profile: Profile, revision: Int) {
+        state.withLock { $0.update(profile: profile) }
+        revisionNumber.store(revision, ordering: .releasing)
+    }
+
+    /// Decides.
+    /// - Parameters:
+    ///   - now: seconds since 1970.
+    ///   - isDryRun: leaves the agent as it was.
+    ///   - sequence: gives the new decision its number.
+    public func decide(
+        _ observation: Observation, at now: Double, clientID: String?, warnings: [String], isDryRun: Bool,
+        context: inout DecisionContext, sequence: () -> Int64
+    ) -> DecisionResult {
+        let assignment = context.cache.assignment(of: id)
+        let scratch = assignment?.policy.map { context.scratch(for: $0) }
+        return state.withLock { state in
+            guard state.isLoaded else { return .unavailable }
+            if let clientID, let seq = state.seq(ofClientID: clientID) { return .repeated(seq: seq) }
+            if isDryRun {
+                var copy = state
+                return .decided(
+                    copy.decide(
+                        observation, at: now, clientID: nil, warnings: warnings, assignment: assignment,
+                        scratch: scratch, seq: 0))
+            }
+            return .decided(
+                state.decide(
+                    observation, at: now, clientID: clientID, warnings: warnings, assignment: assignment,
+                    scratch: scratch, seq: sequence()))
+        }
+    }
+
+    /// After a commit failed: what the agent remembers is ahead of the database, so it must be loaded again.
+    public func invalidate() { state.withLock { $0.isLoaded = false } }
+
+    /// Continues from a saved state and the decisions made since.
+    public func restore(
+        state saved: [UInt8]?, decisions: [Decision], policy: Policy?
+    ) throws {
+        let (profile, seed) = state.withLock { ($0.profile, $0.seed) }
+        var restored = AgentState(application: id, profile: profile, seed: seed)
+        if let saved { try restored.decode(saved) }
+        for decision in decisions { restored.replay(decision) }
+        if let policy { restored.catchUp(decisions.last, with: policy) }
+        restored.isLoaded = true
+        state.withLock { $0 = restored }
+    }
+
+    public func status(_ assignment: Assignment?) -> AgentStatus {
+        state.withLock { state in
+            AgentStatus(
+                stage: assignment?.stage ?? (state.profile.bootstrap ? .offline : .online), source: state.lastSource,
+                modelVersion: assignment?.version ?? 0, reward: state.episodeReward,
+                rulesReward: assignment?.rulesReward, episodes: state.episodesFinished, decisions: state.decisions,
+                decisionsBySource: state.decisionsBySource,
+                updated: state.lastTime, allocation: state.lastDesired, lastSeq: state.lastSeq)
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// Which policy acts for which application: an immutable table that training replaces and event loops read without a lock.
+
+import Learning
+import Synchronization
+
+/// What a request needs to know of an application's lifecycle.
+public struct Assignment: Sendable {
+    public var stage: Stage
+    /// The version on duty, `nil` before there is one.
+    public var policy: Policy?
+    public var version: Int
+    /// The rules' estimated mean step reward, to be recorded with an episode.
+    public var rulesReward: Double?
+
+    public init(stage: Stage, policy: Policy?, version: Int, rulesReward: Double?) {
+        self.stage = stage
+        self.policy = policy
+        self.version = version
+        self.rulesReward = rulesReward
+    }
+}
+
+/// Assignments by application id. Writers replace a table, readers notice by its generation (STYLE 2.1).
+public final class ServingTable: Sendable {
+    /// Two levels, so that publishing one application copies a few hundred references and not all of them.
+    fileprivate struct Table {
+        static let chunk = 256
+        var chunks: [[Assignment?]] = []
+
+        subscript(id: Int64) -> Assignment? {
+            let index = Int(id)
+            guard index / Self.chunk < chunks.count else { return nil }
+            return chunks[index / Self.chunk][index % Self.chunk]
+        }
+
+        mutating func set(_ assignment: Assignment?, at id: Int64) {
+            let index = Int(id)
+            while chunks.count <= index / Self.chunk { chunks.append(Array(repeating: nil, count: Self.chunk)) }
+            chunks[index / Self.chunk][index % Self.chunk] = assignment
+        }
+    }
+
+    private let table = Mutex(Table())
+    private let generation = Atomic<Int>(1)
+
+    public init() {}
+
+    /// Puts `assignment` on duty: the next request of every loop sees it.
+    public func publish(_ assignment: Assignment?, for id: Int64) {
+        table.withLock { $0.set(assignment, at: id) }
+        generation.add(1, ordering: .releasing)
+    }
+
+    /// For everything but the request path.
+    public func assignment(of id: Int64) -> Assignment? { table.withLock { $0[id] } }
+
+    /// A loop's own view of the table; must stay on one thread.
+    public struct Cache {
+        private let source: ServingTable
+        private var seen = 0
+        private var table = Table()
+
+        public init(of source: ServingTable) { self.source = source }
+
+        /// One atomic load when nothing was published since the last call.
+        public mutating func assignment(of id: Int64) -> Assignment? {
+            let current = source.generation.load(ordering: .acquiring)
+            if current != seen {
+                table = source.table.withLock { $0 }
+                seen = current
+            }
+            return table[id]
+        }
+    }
+}

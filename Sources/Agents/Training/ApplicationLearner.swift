@@ -1,0 +1,125 @@
+// What is learned about one application: its lifecycle, its optimiser, and the episodes that wait for the next update.
+
+import Learning
+import Neural
+import Scaling
+
+/// Pure: episodes in, versions and events out. Everything it knows survives in `encode`, so that a run that was
+/// interrupted continues as if it had not been.
+struct ApplicationLearner: Sendable {
+    /// Policy episodes of one PPO update. Fewer make the first versions come sooner, more make them steadier.
+    static let episodesPerUpdate = 4
+
+    /// PPO for one application from a cloned start.
+    ///
+    /// The discount and entropy are LEARNING's recipe; the rate is lower, because an update has 400 steps and not 3,200.
+    static let options: PPO.Options = {
+        var options = PPO.Options()
+        options.discount = 0.9
+        options.entropy = 0.003
+        options.epochs = 4
+        options.minibatch = .steps(64)
+        options.learningRate = 5e-4
+        options.finalLearningRate = 1e-4
+        options.annealedUpdates = 150
+        options.targetKL = 0.03
+        return options
+    }()
+
+    static let shape = PolicyShape(
+        observationSize: StateEncoder.count, heads: ActionSpace.standard.headSizes,
+        noOps: ActionSpace.standard.heads.map(\.noop))
+
+    /// What one episode changed.
+    struct Progress {
+        /// The new version and its policy, when there is one.
+        var model: (version: Int, parent: Int, policy: Policy, diagnostics: [String: Double])?
+        var transition: Lifecycle.Transition?
+    }
+
+    private(set) var lifecycle = Lifecycle()
+    private(set) var version = 0
+    private var ppo: PPO
+    /// Numbers of policy episodes that the next update will use; their steps are read again from the store.
+    private var pending: [Int] = []
+
+    init(seed: UInt64) { ppo = PPO(shape: Self.shape, options: Self.options, seed: seed) }
+
+    var policy: Policy? { version > 0 ? ppo.policy : nil }
+
+    /// Takes a finished episode into account.
+    /// - Parameter load: reads an episode's steps from the store.
+    mutating func learn(
+        from summary: EpisodeSummary, profile: Profile, load: (Int) throws -> Episode?
+    ) rethrows -> Progress {
+        var progress = Progress()
+        if lifecycle.stage == .initialized { _ = lifecycle.start(profile) }
+        guard profile.algorithm != .rules else { return progress }
+        if summary.actor == .policy {
+            pending.append(summary.number)
+            if pending.count >= Self.episodesPerUpdate {
+                let episodes = try pending.compactMap(load)
+                pending.removeAll()
+                if lifecycle.stage == .online, !episodes.isEmpty {
+                    let diagnostics = ppo.update(episodes)
+                    progress.model = publish(Self.figures(diagnostics))
+                }
+            }
+        } else if lifecycle.stage == .offline, summary.number >= profile.thresholds.window, version == 0 {
+            let episodes = try (1...summary.number).suffix(40).compactMap(load)
+            progress.model = publish(clone(episodes))
+        }
+        progress.transition = lifecycle.episodeEnded(
+            policyReward: summary.actor == .policy ? summary.reward : nil,
+            rulesReward: summary.actor == .policy ? nil : summary.reward, candidateIsReady: version > 0,
+            profile: profile)
+        if progress.transition != nil { pending.removeAll() }
+        return progress
+    }
+
+    private mutating func publish(_ diagnostics: [String: Double]) -> (Int, Int, Policy, [String: Double]) {
+        version += 1
+        return (version, version - 1, ppo.policy, diagnostics)
+    }
+
+    /// Behaviour cloning: the policy learns to do what the rules did.
+    private mutating func clone(_ episodes: [Episode]) -> [String: Double] {
+        [:]
+    }
+
+    private static func figures(_ diagnostics: PPO.Diagnostics) -> [String: Double] {
+        [
+            "approximateKL": Double(diagnostics.approximateKL), "clipFraction": Double(diagnostics.clipFraction),
+            "entropy": Double(diagnostics.entropy), "explainedVariance": Double(diagnostics.explainedVariance),
+            "gradientNorm": Double(diagnostics.gradientNorm), "policyLoss": Double(diagnostics.policyLoss),
+            "valueLoss": Double(diagnostics.valueLoss), "learningRate": Double(diagnostics.learningRate),
+            "epochs": Double(diagnostics.epochs),
+        ]
+    }
+
+    // MARK: Persistence
+
+    private static let format: UInt8 = 1
+
+    func encode() -> [UInt8] {
+        let ppo = ppo.encode()
+        var writer = ByteWriter(reserving: ppo.count + 256)
+        writer.write(Self.format)
+        lifecycle.encode(into: &writer)
+        writer.write(UInt32(clamping: version))
+        writer.write(UInt32(clamping: pending.count))
+        for number in pending { writer.write(UInt32(clamping: number)) }
+        writer.write(ppo)
+        return writer.bytes
+    }
+
+    init(decoding bytes: [UInt8]) throws {
+        var reader = ByteReader(bytes)
+        guard try reader.integer(UInt8.self) == Self.format else { throw ByteReader.Failure.malformed }
+        lifecycle = try Lifecycle(from: &reader)
+        version = Int(try reader.integer(UInt32.self))
+        pending = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
+        ppo = try PPO(decoding: try reader.byteArray())
+        ppo.options = Self.options
+    }
+}

@@ -1,0 +1,153 @@
+// The background worker: low-priority threads that learn from finished episodes, persist the result, then publish it.
+
+import Foundation
+import Learning
+import Scaling
+import Synchronization
+
+public final class Trainer: Sendable {
+    /// Learners kept in memory; the others are read from the store when their turn comes.
+    private static let learnersMax = 256
+    /// On Linux niceness belongs to a thread: training yields to serving.
+    private static let niceness: Int32 = 10
+
+    private let store: any EpisodeStore
+    private let table: ServingTable
+    private let seed: UInt64
+    private let queue = TrainingQueue()
+    private let threads: Int
+    private let running = Atomic<Int>(0)
+    private let learners = Mutex<[Int64: ApplicationLearner]>([:])
+    /// Last episode of every application that training has dealt with.
+    private let progress = Mutex<[Int64: Int]>([:])
+    private let failure = Mutex<String?>(nil)
+    public let updates = Atomic<Int>(0)
+
+    public init(store: any EpisodeStore, table: ServingTable, threads: Int, seed: UInt64) {
+        self.store = store
+        self.table = table
+        self.threads = threads
+        self.seed = seed
+    }
+
+    public func start() {
+        for index in 0..<threads {
+            running.add(1, ordering: .relaxed)
+            let thread = Thread { [self] in
+                _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
+                work()
+                running.subtract(1, ordering: .releasing)
+            }
+            thread.name = "aware.trainer.\(index)"
+            thread.stackSize = 8 << 20
+            thread.start()
+        }
+    }
+
+    /// Lets every thread finish the episode it is at.
+    public func stop() async {
+        queue.close(threads: threads)
+        while running.load(ordering: .acquiring) > 0 { try? await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    /// Says that an episode of `agent` is on disk.
+    public func enqueue(_ agent: Agent) { queue.push(agent) }
+
+    /// Applications that wait for training.
+    public var backlog: Int { queue.count }
+
+    /// Last episode of `id` that was taken into account.
+    public func trainedEpisode(of id: Int64) -> Int { progress.withLock { $0[id] ?? 0 } }
+
+    /// What the last failed attempt said, `nil` while training works.
+    public var lastFailure: String? { failure.withLock { $0 } }
+
+    /// Puts the last persisted version of an application on duty again.
+    public func restore(_ agent: Agent) throws -> Assignment? {
+        guard let saved = try store.trainerState(of: agent.id) else { return nil }
+        let learner = try ApplicationLearner(decoding: saved.state)
+        progress.withLock { $0[agent.id] = saved.episode }
+        let assignment = Self.assignment(of: learner)
+        table.publish(assignment, for: agent.id)
+        return assignment
+    }
+
+    private static func assignment(of learner: ApplicationLearner) -> Assignment {
+        Assignment(
+            stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
+            rulesReward: learner.lifecycle.rulesReward)
+    }
+
+    // MARK: On a trainer's thread
+
+    private func work() {
+        while let agent = queue.pop() {
+            do {
+                try train(agent)
+                failure.withLock { $0 = nil }
+            } catch {
+                // The episodes stay in the store; the application's next episode tries again.
+                failure.withLock { $0 = "\(agent.name): \(error)" }
+                learners.withLock { $0[agent.id] = nil }
+            }
+        }
+    }
+
+    private func train(_ agent: Agent) throws {
+        var (learner, last) = try learner(of: agent)
+        let profile = agent.profile
+        while true {
+            let summaries = try store.episodes(of: agent.id, after: last, limit: 64)
+            if summaries.isEmpty { break }
+            for summary in summaries {
+                try learn(agent, summary, profile, &learner)
+                last = summary.number
+            }
+        }
+        learners.withLock { learners in
+            if learners.count >= Self.learnersMax { learners.removeAll() }
+            learners[agent.id] = learner
+        }
+    }
+
+    private func learner(of agent: Agent) throws -> (ApplicationLearner, Int) {
+        if let learner = learners.withLock({ $0[agent.id] }) { return (learner, trainedEpisode(of: agent.id)) }
+        guard let saved = try store.trainerState(of: agent.id) else {
+            return (ApplicationLearner(seed: seed &+ UInt64(bitPattern: agent.id) &* 0x9E37_79B9_7F4A_7C15), 0)
+        }
+        return (try ApplicationLearner(decoding: saved.state), saved.episode)
+    }
+
+    /// One episode: learn, persist, publish, in this order.
+    private func learn(
+        _ agent: Agent, _ summary: EpisodeSummary, _ profile: Profile, _ learner: inout ApplicationLearner
+    ) throws {
+        let change = try learner.learn(from: summary, profile: profile) { number in
+            guard let episode = try store.episodes(of: agent.id, after: number - 1, limit: 1).first,
+                episode.number == number
+            else { return nil }
+            return EpisodeAssembly.episode(from: try store.decisions(of: episode), profile: profile)
+        }
+        var commit = TrainingCommit(
+            application: agent.id, episode: summary.number, trainerState: learner.encode(), model: nil, events: [])
+        if let model = change.model {
+            commit.model = ModelVersion(
+                application: agent.id, version: model.version, parent: model.parent, created: summary.ended,
+                algorithm: profile.algorithm.rawValue, episode: summary.number, diagnostics: model.diagnostics,
+                weights: model.policy.encode())
+        }
+        if let transition = change.transition {
+            commit.events.append(
+                Event(
+                    time: summary.ended, application: agent.id, episode: summary.number, kind: "transition",
+                    from: transition.from.rawValue, to: transition.to.rawValue, reason: transition.reason,
+                    figures: [
+                        "mean": transition.mean, "deviation": transition.deviation, "threshold": transition.threshold,
+                    ]))
+        }
+        try store.commit(commit)
+        if change.model != nil { updates.add(1, ordering: .relaxed) }
+        table.publish(Self.assignment(of: learner), for: agent.id)
+        progress.withLock { $0[agent.id] = summary.number }
+    }
+}
