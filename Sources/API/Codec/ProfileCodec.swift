@@ -1,10 +1,11 @@
 // A profile as JSON, in both directions (DESIGN section 4). Unknown members are errors: a misspelt limit must not be ignored.
 
+import HTTPServer
 import Scaling
 
 enum ProfileCodec {
     /// Reads a profile on top of the defaults, or everything that is wrong with it.
-    static func decode(_ value: JSONValue) -> (profile: Profile, errors: [FieldError]) {
+    static func decode(_ value: JSONValue) -> (profile: Profile, errors: [ProblemItem]) {
         var profile = Profile()
         var reader = ObjectReader(value, at: "")
         readObjective(&reader, &profile)
@@ -135,13 +136,13 @@ enum ProfileCodec {
     /// Millicores from `"250m"`, `"1"` or a number of cores.
     static func cpu(_ value: JSONValue) -> Int? {
         if let number = value.number { return Quantity.millicores(cores: number) }
-        return value.utf8.flatMap { Quantity.millicores($0) }
+        return value.utf8.flatMap { Quantity.millicores(utf8: $0) }
     }
 
     /// Bytes from `"512Mi"`, `"1G"` or a number of bytes.
     static func memory(_ value: JSONValue) -> Int? {
         if let number = value.number { return Quantity.bytes(number) }
-        return value.utf8.flatMap { Quantity.bytes($0) }
+        return value.utf8.flatMap { Quantity.bytes(utf8: $0) }
     }
 
     // MARK: Writing

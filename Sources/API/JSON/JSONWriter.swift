@@ -79,6 +79,13 @@ struct JSONWriter {
         name(key)
         append(text: "null")
     }
+    /// A member whose name is not known when the program is written.
+    mutating func member(named key: String, _ value: Double) {
+        separate()
+        append(string: key)
+        bytes.append(UInt8(ascii: ":"))
+        append(number: value)
+    }
     /// A member whose value is already JSON.
     mutating func member(_ key: StaticString, json: some Sequence<UInt8>) {
         name(key)

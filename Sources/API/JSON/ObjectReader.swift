@@ -1,18 +1,13 @@
 // Collects everything that is wrong with a document, each with a JSON pointer, so that a caller can mend it at once.
 
-/// One entry of a problem's `errors` (RFC 9457 leaves the extension to us; the pointer is RFC 6901).
-struct FieldError: Sendable, Equatable {
-    var pointer: String
-    var code: String
-    var detail: String
-}
+import HTTPServer
 
 /// Reads the members of one object and remembers every complaint.
 struct ObjectReader {
     private let pointer: String
     private var members: [(key: String, value: JSONValue)] = []
     private var taken: Set<String> = []
-    private(set) var errors: [FieldError] = []
+    private(set) var errors: [ProblemItem] = []
 
     init(_ value: JSONValue, at pointer: String) {
         self.pointer = pointer
@@ -32,10 +27,10 @@ struct ObjectReader {
     }
 
     mutating func complain(_ key: String, _ code: String, _ detail: String) {
-        errors.append(FieldError(pointer: key.isEmpty ? pointer : "\(pointer)/\(Self.escape(key))", code: code, detail: detail))
+        errors.append(ProblemItem(pointer: key.isEmpty ? pointer : "\(pointer)/\(Self.escape(key))", code: code, detail: detail))
     }
 
-    mutating func append(_ more: [FieldError]) { errors += more }
+    mutating func append(_ more: [ProblemItem]) { errors += more }
 
     /// The member, unless it is missing; `null` counts as missing unless `nullable`.
     mutating func take(_ key: String, nullable: Bool = false) -> JSONValue? {

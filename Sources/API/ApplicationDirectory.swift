@@ -1,0 +1,128 @@
+// Creates, changes, deletes and loads applications: the store and the registry, kept in step.
+
+import Agents
+import HTTPServer
+import Scaling
+import Store
+import Synchronization
+
+public final class ApplicationDirectory: Sendable {
+    /// Applications that one process holds; each takes some 20 KB.
+    public static let applicationsMax = 200_000
+
+    private let registry: AgentRegistry
+    private let table: ServingTable
+    private let database: Database
+    private let trainer: Trainer
+    private let seed: UInt64
+    /// Changes happen one at a time.
+    private let change = Mutex(())
+
+    public init(registry: AgentRegistry, table: ServingTable, database: Database, trainer: Trainer, seed: UInt64) {
+        self.registry = registry
+        self.table = table
+        self.database = database
+        self.trainer = trainer
+        self.seed = seed
+    }
+
+    /// A DNS-1123 subdomain: lower-case letters, digits, "-" and ".", at most 253.
+    static func isValid(name: String) -> Bool {
+        let utf8 = Array(name.utf8)
+        guard (1...253).contains(utf8.count) else { return false }
+        return utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
+            guard let first = label.first, let last = label.last, label.count <= 63 else { return false }
+            func isAlphanumeric(_ byte: UInt8) -> Bool {
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            }
+            return isAlphanumeric(first) && isAlphanumeric(last)
+                && label.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+        }
+    }
+
+    /// The application of this name, created unless it exists.
+    func create(_ name: String, profile: Profile, at time: Double) throws -> Agent {
+        guard Self.isValid(name: name) else {
+            throw Refusal(
+                .unprocessableContent, "\"\(name.prefix(80))\" is no name for an application.",
+                errors: [
+                    ProblemItem(
+                        pointer: "", code: "name",
+                        detail: "A name is a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters.")
+                ])
+        }
+        return try change.withLock { _ in
+            if let present = registry[name] { return present }
+            guard registry.count < Self.applicationsMax else {
+                throw Refusal(.serviceUnavailable, "There are already \(Self.applicationsMax) applications.")
+            }
+            let text = String(decoding: ProfileCodec.encode(profile), as: UTF8.self)
+            let id = try database.insert(application: name, profile: text, created: time)
+            let agent = Agent(id: id, name: name, created: time, profile: profile, revision: 1, seed: seed)
+            try agent.restore(state: nil, decisions: [], policy: nil)
+            return registry.add(agent)
+        }
+    }
+
+    /// Replaces a profile. `expected`: the revision that If-Match demands.
+    func update(_ agent: Agent, profile: Profile, isExpected: (Int) -> Bool) throws {
+        try change.withLock { _ in
+            guard isExpected(agent.revision) else {
+                throw Refusal(
+                    .preconditionFailed, "The profile was changed meanwhile: its ETag is now \"\(agent.revision)\".")
+            }
+            let text = String(decoding: ProfileCodec.encode(profile), as: UTF8.self)
+            try database.update(application: agent.id, profile: text, revision: agent.revision + 1)
+            agent.update(profile: profile, revision: agent.revision + 1)
+        }
+    }
+
+    func delete(_ agent: Agent) throws {
+        try change.withLock { _ in
+            registry.remove(agent)
+            table.publish(nil, for: agent.id)
+            try database.delete(application: agent.id, last: agent.status(nil).lastSeq)
+        }
+    }
+
+    /// Reads every application from the database, with its policy on duty, and queues what is left to train.
+    /// - Returns: how many there are.
+    public func loadAll() throws -> Int {
+        let parser = JSONParser()
+        let last = try database.lastDecisions()
+        let stored = try database.applications()
+        for application in stored {
+            let (profile, errors) = ProfileCodec.decode(try parser.parse(application.profile))
+            if let error = errors.first {
+                throw LoadFailure(application: application.name, reason: "\(error.pointer): \(error.detail)")
+            }
+            let agent = Agent(
+                id: application.id, name: application.name, created: application.created, profile: profile,
+                revision: application.revision, seed: seed)
+            try load(agent, last: last[application.id] ?? 0)
+            registry.add(agent)
+        }
+        return stored.count
+    }
+
+    /// Reads one application's state again, after a commit failed.
+    func load(_ agent: Agent) throws {
+        try load(agent, last: database.lastDecisions()[agent.id] ?? 0)
+    }
+
+    private func load(_ agent: Agent, last: Int64) throws {
+        let saved = try database.agent(of: agent.id, last: last)
+        let assignment = try trainer.restore(agent)
+        try agent.restore(state: saved.state, decisions: saved.decisions, policy: assignment?.policy)
+        if let episode = saved.episode, try database.trainerState(of: agent.id)?.episode ?? 0 < episode.number {
+            trainer.enqueue(agent)
+        }
+    }
+
+    struct LoadFailure: Error, CustomStringConvertible {
+        let application: String
+        let reason: String
+        var description: String { "The stored application \(application) cannot be read: \(reason)" }
+    }
+}

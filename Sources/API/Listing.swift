@@ -1,0 +1,98 @@
+// The conventions of every list: `{items, nextCursor}`, newest first, `limit`, `cursor`, `since`, `until`.
+
+import HTTPServer
+
+enum Listing {
+    static let limitDefault = 50
+    static let limitMax = 500
+
+    /// Which part of a list is asked for.
+    struct Page: Sendable {
+        var limit = Listing.limitDefault
+        /// Items with a key below this.
+        var cursor: Int64?
+        /// Seconds since 1970: only items at or after `since`, and before `until`.
+        var since = -Double.infinity
+        var until = Double.infinity
+
+        func contains(_ time: Double) -> Bool { time >= since && time < until }
+    }
+
+    /// Items as a JSON array, and the key of the last one when there may be more.
+    struct Result {
+        var items: [UInt8]
+        var next: Int64?
+    }
+
+    /// Reads the page from the query; reports everything that is wrong with it.
+    static func page(_ request: borrowing Request) throws(Refusal) -> Page {
+        var page = Page()
+        var errors: [ProblemItem] = []
+        if let text = request.query("limit") {
+            if let limit = Int(text), (1...limitMax).contains(limit) {
+                page.limit = limit
+            } else {
+                errors.append(.init(pointer: "/limit", code: "range", detail: "limit=\(text.prefix(40)) is outside 1 to \(limitMax)."))
+            }
+        }
+        if let text = request.query("cursor") {
+            if let cursor = Int64(text), cursor >= 0 {
+                page.cursor = cursor
+            } else {
+                errors.append(
+                    .init(pointer: "/cursor", code: "value", detail: "Give the nextCursor of the page before as cursor."))
+            }
+        }
+        for (name, key) in [("since", \Page.since), ("until", \Page.until)] {
+            guard let text = name == "since" ? request.query("since") : request.query("until") else { continue }
+            if let seconds = Array(text.utf8).withUnsafeBufferPointer(Timestamp.seconds) {
+                page[keyPath: key] = seconds
+            } else {
+                errors.append(
+                    .init(
+                        pointer: "/\(name)", code: "time",
+                        detail: "\(name)=\(text.prefix(40)) is not an RFC 3339 time such as 2026-11-21T01:20:00Z."))
+            }
+        }
+        guard errors.isEmpty else { throw Refusal(.badRequest, "The query is wrong; see errors.", errors: errors) }
+        return page
+    }
+
+    static func body(_ result: Result) -> [UInt8] {
+        var json = JSONWriter(reserving: result.items.count + 64)
+        json.object { json in
+            json.member("items", json: result.items)
+            json.member("nextCursor", result.next.map(String.init))
+        }
+        return json.bytes
+    }
+
+    /// Answers a list that needs no database.
+    static func answer(
+        _ request: borrowing Request, _ response: inout Response, _ api: APIContext,
+        _ make: (Page) throws(Refusal) -> Result
+    ) -> Outcome {
+        do throws(Refusal) {
+            response.body(body(try make(try page(request))))
+            response.contentType = .json
+        } catch {
+            error.write(to: response)
+        }
+        return .respond
+    }
+
+    /// Answers a list of one application's things from the background queue.
+    static func later(
+        _ request: borrowing Request, _ response: inout Response, _ api: APIContext,
+        _ make: @escaping @Sendable (String, Page) throws -> Result
+    ) -> Outcome {
+        let name = request.parameter(0)
+        do throws(Refusal) {
+            let page = try page(request)
+            return api.later(request) { ResponseBytes(body: body(try make(name, page))) }
+        } catch {
+            error.write(to: response)
+            return .respond
+        }
+    }
+}

@@ -1,0 +1,20 @@
+// The one list of all routes.
+
+import HTTPServer
+
+public enum Routes {
+    /// Every route of the service on one router.
+    public static func router(_ api: APIContext) -> Router {
+        var router = Router()
+        DecideRoute.register(on: &router, api)
+        ApplicationRoutes.register(on: &router, api)
+        HistoryRoutes.register(on: &router, api)
+        HealthRoutes.register(on: &router, api)
+        MetricsRoute.register(on: &router, api)
+        PageRoutes.register(on: &router)
+        return router
+    }
+
+    /// To be called when a loop has handled everything it was woken for: hands its decisions to the recorder.
+    public static func drained(loop: Int, _ api: APIContext) { DecideRoute.drained(loop, api) }
+}
