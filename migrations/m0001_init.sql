@@ -27,14 +27,6 @@ CREATE TABLE decision (
   record BLOB NOT NULL
 ) STRICT;
 
--- Ids that clients gave their decisions: a repeated request gets the first answer.
-CREATE TABLE clientDecision (
-  application INTEGER NOT NULL REFERENCES application (id) ON DELETE CASCADE,
-  id TEXT NOT NULL,
-  seq INTEGER NOT NULL,
-  PRIMARY KEY (application, id)
-) STRICT, WITHOUT ROWID;
-
 -- Finished episodes.
 CREATE TABLE episode (
   application INTEGER NOT NULL REFERENCES application (id) ON DELETE CASCADE,
@@ -100,8 +92,11 @@ CREATE TABLE event (
   application INTEGER REFERENCES application (id) ON DELETE CASCADE,
   episode INTEGER,
   kind TEXT NOT NULL,
-  -- `from`, `to`, `reason` and figures, as JSON.
-  detail TEXT NOT NULL
+  origin TEXT NOT NULL,
+  target TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  -- A JSON object of numbers.
+  figures TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX eventByApplication ON event (application, id);

@@ -28,10 +28,6 @@ extension Database: DecisionSink {
             decision.reward, Data(DecisionRecord.encode(decision)),
         ])
         try statement.execute()
-        if let clientID = pending.clientID {
-            try db.cachedStatement(sql: "INSERT INTO clientDecision (application, id, seq) VALUES (?, ?, ?)")
-                .execute(arguments: [decision.application, clientID, decision.seq])
-        }
         if let closed = pending.closed {
             try insert(closed.episode, into: db)
             try db.cachedStatement(
@@ -72,15 +68,6 @@ extension Database {
                 next = decision.previous
             }
             return result
-        }
-    }
-
-    /// `seq` of the decision that a client named `id`.
-    public func decisionSeq(application: Int64, clientID: String) throws -> Int64? {
-        try pool.read {
-            try Int64.fetchOne(
-                $0, sql: "SELECT seq FROM clientDecision WHERE application = ? AND id = ?",
-                arguments: [application, clientID])
         }
     }
 

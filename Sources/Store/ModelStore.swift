@@ -40,7 +40,7 @@ extension Database: EpisodeStore {
                         """,
                     arguments: [
                         model.application, model.version, model.parent, model.created, model.algorithm, model.episode,
-                        model.diagnostics, Data(model.weights),
+                        try Self.json(model.diagnostics), Data(model.weights),
                     ])
             }
             try db.execute(
@@ -48,8 +48,14 @@ extension Database: EpisodeStore {
                 arguments: [training.application, training.episode, Data(training.trainerState)])
             for event in training.events {
                 try db.execute(
-                    sql: "INSERT INTO event (time, application, episode, kind, detail) VALUES (?, ?, ?, ?, ?)",
-                    arguments: [event.time, event.application, event.episode, event.kind, event.detail])
+                    sql: """
+                        INSERT INTO event (time, application, episode, kind, origin, target, reason, figures)
+                        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                        """,
+                    arguments: [
+                        event.time, event.application, event.episode, event.kind, event.from, event.to, event.reason,
+                        try Self.json(event.figures),
+                    ])
             }
         }
     }
@@ -82,18 +88,30 @@ extension Database: EpisodeStore {
                 db, sql: "SELECT * FROM event WHERE application = ? AND kind = ? ORDER BY id",
                 arguments: [application, kind]
             ).map {
-                Event(
+                try Event(
                     id: $0["id"], time: $0["time"], application: $0["application"], episode: $0["episode"],
-                    kind: $0["kind"], detail: $0["detail"])
+                    kind: $0["kind"], from: $0["origin"], to: $0["target"], reason: $0["reason"],
+                    figures: try Self.figures($0["figures"]))
             }
         }
     }
 
-    private static func model(_ row: Row) -> ModelVersion {
+    /// Figures by name as a JSON object with sorted keys.
+    private static func json(_ figures: [String: Double]) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return String(decoding: try encoder.encode(figures.filter { $0.value.isFinite }), as: UTF8.self)
+    }
+
+    private static func figures(_ text: String) throws -> [String: Double] {
+        try JSONDecoder().decode([String: Double].self, from: Data(text.utf8))
+    }
+
+    private static func model(_ row: Row) throws -> ModelVersion {
         let weights: Data = row["weights"]
-        return ModelVersion(
+        return try ModelVersion(
             application: row["application"], version: row["version"], parent: row["parent"], created: row["created"],
-            algorithm: row["algorithm"], episode: row["episode"], diagnostics: row["diagnostics"],
+            algorithm: row["algorithm"], episode: row["episode"], diagnostics: figures(row["diagnostics"]),
             weights: Array(weights))
     }
 }

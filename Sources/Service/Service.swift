@@ -1,0 +1,102 @@
+// All wiring: open the database, load what it knows, start training, listen; and the same backwards.
+
+import API
+import Agents
+import Foundation
+import HTTPServer
+import Scaling
+import Store
+import Synchronization
+
+/// How a service runs.
+public struct ServiceOptions: Sendable {
+    public var listen: [ListenAddress] = []
+    public var dataFolder = "./aware-data"
+    public var durability = Store.Database.Durability.normal
+    public var seed: UInt64 = 1
+    /// Event loops; one core is left to training.
+    public var loops = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
+    public var trainerThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
+    /// In a simulation the observations carry the time; in production the machine's clock does.
+    public var followsObservedTime = false
+
+    public init() {}
+}
+
+/// A running server.
+public final class Service: Sendable {
+    private static let drainSeconds = 8
+
+    private let server: Server
+    private let database: Store.Database
+    private let trainer: Trainer
+    private let api: APIContext
+    public let addresses: [ListenAddress]
+    public var dataFile: String { database.path }
+
+    /// Opens, loads and listens. When it returns, `/readyz` says yes.
+    public static func start(_ options: ServiceOptions) throws -> Service {
+        let database = try Store.Database(folder: options.dataFolder, durability: options.durability)
+        let table = ServingTable()
+        let registry = AgentRegistry()
+        let trainer = Trainer(store: database, table: table, threads: options.trainerThreads, seed: options.seed)
+        let directory = ApplicationDirectory(
+            registry: registry, table: table, database: database, trainer: trainer, seed: options.seed)
+        _ = try directory.loadAll()
+        let api = APIContext(
+            directory: directory, registry: registry, table: table, database: database,
+            recorder: Recorder(sink: database), trainer: trainer, loops: options.loops,
+            lastSeq: try database.lastSeq(), now: clock(followsObservedTime: options.followsObservedTime))
+        var server = ServerOptions()
+        server.loops = options.loops
+        server.extraHeaders = [
+            ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+        ]
+        server.onDrain = { loop in Routes.drained(loop: loop, api) }
+        return try Service(server, options.listen, api, database, trainer)
+    }
+
+    private init(
+        _ options: ServerOptions, _ listen: [ListenAddress], _ api: APIContext, _ database: Store.Database,
+        _ trainer: Trainer
+    ) throws {
+        self.api = api
+        self.database = database
+        self.trainer = trainer
+        server = Server(options: options, router: Routes.router(api))
+        api.attach(server)
+        addresses = try server.start(on: listen)
+        trainer.start()
+        api.isReady = true
+    }
+
+    /// Addresses as a person would open them.
+    public var urls: [String] {
+        addresses.map { address in
+            if case .unix(let path) = address { return "unix:\(path)" }
+            return "http://\(address)/"
+        }
+    }
+
+    /// Finishes what is in flight, then stops training, then closes the database.
+    public func stop() async throws {
+        api.isReady = false
+        await server.drain(timeout: .seconds(Self.drainSeconds))
+        server.shutdown()
+        await trainer.stop()
+        try database.shutDown()
+    }
+
+    private static func clock(followsObservedTime: Bool) -> @Sendable (Double?) -> Double {
+        guard followsObservedTime else { return { _ in Date().timeIntervalSince1970 } }
+        let latest = Mutex(0.0)
+        return { observed in
+            latest.withLock { latest in
+                // An observation's own time decides; everything else sees the latest.
+                if let observed { latest = max(latest, observed) }
+                return observed ?? latest
+            }
+        }
+    }
+}

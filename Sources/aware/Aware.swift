@@ -1,0 +1,12 @@
+// The command line's root: what `aware` can do.
+
+import ArgumentParser
+
+@main
+struct Aware: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "aware",
+        abstract: "A policy server for autoscaling: it decides replicas and sizes, safely, and says why.",
+        version: "0.1.0",
+        subcommands: [ServeCommand.self])
+}
