@@ -88,7 +88,7 @@ extension Database: EpisodeStore {
                 db, sql: "SELECT * FROM event WHERE application = ? AND kind = ? ORDER BY id",
                 arguments: [application, kind]
             ).map {
-                try Event(
+                Event(
                     id: $0["id"], time: $0["time"], application: $0["application"], episode: $0["episode"],
                     kind: $0["kind"], from: $0["origin"], to: $0["target"], reason: $0["reason"],
                     figures: try Self.figures($0["figures"]))
