@@ -1,0 +1,178 @@
+// The checker, with one test for each of the ways in which metrics have hurt people; and the reasons of decisions.
+
+import Scaling
+import Testing
+
+@Suite struct ObservationQualityTests {
+    private let profile = Profile()
+
+    /// Sends observations a minute apart and returns what was noticed about each.
+    private func check(_ observations: [Observation], answered: Allocation? = nil) -> [[String]] {
+        var checker = ObservationChecker()
+        return observations.enumerated().map { index, observation in
+            checker.check(observation, answered: answered, profile: profile, now: Double(index) * 60).reasons
+        }
+    }
+
+    @Test func healthyObservationsAreGood() {
+        #expect(check([.make(), .make(cpu: 0.71), .make(cpu: 0.69)]) == [[], [], []])
+    }
+
+    @Test func missingMetrics() {
+        #expect(check([Observation(replicas: 3)]) == [["missingMetrics", "missingCpu", "missingMemory"]])
+        #expect(check([.make(cpu: nil)]) == [["missingCpu"]])
+        #expect(check([.make(memory: nil)]) == [["missingMemory"]])
+        // A latency that never was there is not missed; one that disappears is, unless no request arrives.
+        #expect(check([.make(latency: nil)]) == [[]])
+        #expect(check([.make(), .make(cpu: 0.6, latency: nil)]) == [[], ["missingObjective"]])
+        #expect(check([.make(), .make(cpu: 0.1, latency: nil, rate: 0)]) == [[], []])
+    }
+
+    @Test func notFiniteAndNegative() {
+        #expect(check([.make(cpu: .nan)]) == [["notFinite"]])
+        #expect(check([.make(latency: .infinity)]) == [["notFinite"]])
+        #expect(check([.make(memory: -0.1)]) == [["negative"]])
+        #expect(check([.make(replicas: -1)]) == [["negative"]])
+    }
+
+    @Test func staleAndFromTheFuture() {
+        var checker = ObservationChecker()
+        func reasons(measured: Double, now: Double) -> [String] {
+            checker.check(.make(cpu: measured / 1e4, time: measured), answered: nil, profile: profile, now: now).reasons
+        }
+        #expect(reasons(measured: 1000, now: 1120) == [])
+        #expect(reasons(measured: 1001, now: 1122) == ["stale"])
+        #expect(reasons(measured: 1300, now: 1170) == ["clockJump"])
+    }
+
+    @Test func outOfOrderAndDuplicates() {
+        var checker = ObservationChecker()
+        func reasons(measured: Double, now: Double) -> [String] {
+            checker.check(.make(cpu: now / 1e4, time: measured), answered: nil, profile: profile, now: now).reasons
+        }
+        #expect(reasons(measured: 1000, now: 1000) == [])
+        #expect(reasons(measured: 990, now: 1001) == ["outOfOrder"])
+        #expect(reasons(measured: 1060, now: 1060) == [])
+        // Two recommenders on one application send the same moment twice.
+        #expect(reasons(measured: 1060, now: 1062) == ["duplicate"])
+    }
+
+    @Test func ourOwnClockGoesBack() {
+        var checker = ObservationChecker()
+        func reasons(_ now: Double) -> [String] {
+            checker.check(.make(cpu: now / 1e5), answered: nil, profile: profile, now: now).reasons
+        }
+        #expect(reasons(5000) == [])
+        #expect(reasons(4000) == ["clockJump"])
+        // One observation later the new clock is followed.
+        #expect(reasons(4060) == [])
+    }
+
+    @Test func aGapOfAnHour() {
+        var checker = ObservationChecker()
+        #expect(checker.check(.make(), answered: nil, profile: profile, now: 0).reasons == [])
+        let after = checker.check(.make(cpu: 0.2), answered: nil, profile: profile, now: 3600)
+        #expect(after.reasons == ["gap"] && after.forbidsDown && !after.holds)
+        #expect(checker.check(.make(cpu: 0.21), answered: nil, profile: profile, now: 3660).isGood)
+    }
+
+    @Test func zeroedMetrics() {
+        #expect(check([.make(memory: 0)]) == [["zeroed"]])
+        #expect(check([.make(cpu: 0)]) == [["zeroed"]])
+        #expect(check([.make(latency: 0)]) == [["zeroed"]])
+        // Load that vanishes at once is doubted five times, then believed. An application that was idle is.
+        let idle = Observation.make(cpu: 0, latency: nil, rate: 0)
+        #expect(check([.make()] + Array(repeating: idle, count: 7)).map(\.count) == [0, 1, 1, 1, 1, 1, 0, 0])
+        #expect(check([idle, idle]) == [[], []])
+    }
+
+    @Test func frozenMetrics() {
+        let noticed = check(Array(repeating: .make(), count: 8))
+        #expect(noticed == [[], [], [], [], [], ["frozen"], ["frozen"], ["frozen"]])
+        // A new value thaws them. One coarse metric, or an idle application, may well repeat itself.
+        #expect(check(Array(repeating: .make(), count: 7) + [.make(cpu: 0.71)]).last == [])
+        let coarse = Observation.make(memory: nil, latency: nil, rate: nil)
+        #expect(check(Array(repeating: coarse, count: 9)).last == ["missingMemory"])
+        let idle = Observation.make(cpu: 0.001, memory: 0.2, latency: nil, rate: 0)
+        #expect(check(Array(repeating: idle, count: 9)).last == [])
+    }
+
+    @Test func replicasThatNobodyAskedFor() {
+        let answered = Allocation.make(replicas: 6)
+        #expect(check([.make(replicas: 4), .make(replicas: 6, cpu: 0.5)], answered: answered).last == [])
+        #expect(
+            check([.make(replicas: 4), .make(replicas: 3, cpu: 0.5)], answered: answered).last == ["replicasChanged"])
+        // Not carried out is not the same as changed by someone else.
+        #expect(check([.make(replicas: 4), .make(replicas: 4, cpu: 0.5)], answered: answered).last == [])
+        var resized = Observation.make(cpu: 0.5)
+        resized.cpuMillicores = 700
+        var before = Observation.make()
+        before.cpuMillicores = 1024
+        #expect(check([before, resized], answered: .make()).last == ["limitsChanged"])
+        #expect(check([.make(replicas: 4), .make(replicas: 0, cpu: 0.5)]).last == ["noReplicas"])
+    }
+
+    @Test func notAppliedIsTold() {
+        var observation = Observation.make()
+        observation.applied = false
+        #expect(check([observation]) == [["notApplied"]])
+        #expect(check([.make(oomKills: 1)]) == [["oomKilled"]])
+    }
+
+    @Test func stateSurvivesEncoding() throws {
+        var random = SplitMix(seed: 16)
+        var checker = ObservationChecker()
+        for step in 0..<500 {
+            let observation = random.wildObservation()
+            let bytes = ByteWriter.encoding { checker.encode(into: &$0) }
+            var reader = ByteReader(bytes)
+            var copy = try ObservationChecker(from: &reader)
+            #expect(reader.isAtEnd)
+            let a = checker.check(observation, answered: .make(), profile: profile, now: Double(step) * 60)
+            let b = copy.check(observation, answered: .make(), profile: profile, now: Double(step) * 60)
+            #expect(a == b)
+        }
+    }
+}
+
+@Suite struct DecisionReasonTests {
+    private func reason(
+        _ observation: Observation, _ proposed: Allocation, quality: ObservationQuality = [],
+        controls: Controls = Controls()
+    ) -> String {
+        let profile = Profile()
+        var state = GuardState()
+        let guarded = Guards.apply(
+            proposed, current: .make(), rules: proposed, quality: quality, profile: profile, controls: controls,
+            state: &state, time: 0)
+        return DecisionReason.of(
+            observation, parts: Reward.step(observation, profile), quality: quality, current: .make(), guarded: guarded,
+            profile: profile
+        ).rawValue
+    }
+
+    @Test func namesWhatTheObservationShows() {
+        #expect(reason(.make(latency: 0.9), .make(replicas: 5)) == "LatencyAboveSLO")
+        #expect(reason(.make(cpu: 0.9), .make(replicas: 5)) == "CpuAboveTarget")
+        #expect(reason(.make(cpu: 0.4), .make(replicas: 5)) == "Headroom")
+        #expect(reason(.make(cpu: 0.4, memory: 0.95), .make(memoryMiB: 600)) == "MemoryNearLimit")
+        #expect(reason(.make(oomKills: 1), .make(memoryMiB: 600)) == "OOMKilled")
+        #expect(reason(.make(cpu: 0.3), .make(replicas: 3)) == "CpuBelowTarget")
+        #expect(reason(.make(cpu: 0.3), .make(memoryMiB: 400)) == "MemoryBelowTarget")
+        #expect(reason(.make(cpu: 0.01), .make(replicas: 3)) == "Idle")
+        #expect(reason(.make(), .make()) == "Hold")
+    }
+
+    @Test func namesWhoDecidedOtherwise() {
+        #expect(reason(.make(), .make(replicas: 3), quality: .stale) == "BadData")
+        #expect(reason(.make(cpu: nil), .make(replicas: 3), quality: .missingCpu) == "BadData")
+        var controls = Controls()
+        controls.freezeDown = true
+        #expect(reason(.make(), .make(replicas: 3), controls: controls) == "HeldByGuard")
+        controls.paused = true
+        #expect(reason(.make(), .make(replicas: 3), controls: controls) == "Paused")
+        controls = Controls()
+        controls.pin = .make(replicas: 9)
+        #expect(reason(.make(), .make(), controls: controls) == "Pinned")
+    }
+}

@@ -1,0 +1,89 @@
+// The reward's formula, its missing parts, and that nothing undesired ever pays.
+
+import Scaling
+import Testing
+
+@Suite struct RewardTests {
+    private let profile = Profile()
+
+    @Test func weighsObjectiveAndUtilization() {
+        let parts = Reward.step(.make(cpu: 0.6, memory: 0.4, latency: 1.0), profile)
+        #expect(parts.sloPreservation == 0.5)
+        #expect(parts.utilization == 0.5)
+        #expect(abs(parts.value! - (0.7 * 0.5 + 0.3 * 0.5)) < 1e-12)
+        #expect(parts.violated)
+    }
+
+    @Test func capsPreservationAndUtilizationAtOne() {
+        let parts = Reward.step(.make(cpu: 1.4, memory: 1.1, latency: 0.01), profile)
+        #expect(parts == RewardParts(sloPreservation: 1, utilization: 1, value: 1, violated: false))
+    }
+
+    @Test func latencyAtTheObjectiveIsNoViolation() {
+        #expect(!Reward.step(.make(latency: 0.5), profile).violated)
+        #expect(Reward.step(.make(latency: 0.5000001), profile).violated)
+    }
+
+    @Test func throughputObjectiveIsInverted() {
+        var profile = profile
+        profile.objective = .throughput(perSecond: 100)
+        var observation = Observation.make()
+        observation.throughput = 80
+        #expect(Reward.step(observation, profile).sloPreservation == 0.8)
+        observation.throughput = 120
+        #expect(Reward.step(observation, profile).sloPreservation == 1)
+    }
+
+    @Test func withoutObjectivePreservationIsOne() {
+        var profile = profile
+        profile.objective = .none
+        #expect(Reward.step(.make(latency: nil), profile).sloPreservation == 1)
+    }
+
+    @Test func callersPreservationWins() {
+        var observation = Observation.make(latency: 0.1)
+        observation.sloPreservation = 0.25
+        let parts = Reward.step(observation, profile)
+        #expect(parts.sloPreservation == 0.25 && parts.violated)
+    }
+
+    @Test func halfMeasuredStepsHaveNoReward() {
+        #expect(Reward.step(.make(latency: nil), profile).value == nil)
+        #expect(Reward.step(.make(cpu: nil, memory: nil), profile).value == nil)
+        #expect(Reward.step(.make(cpu: .nan, memory: -1, latency: .infinity), profile).value == nil)
+        #expect(Reward.step(Observation(replicas: 1), profile).value == nil)
+        // One utilisation is enough, and no latency can be measured without requests.
+        #expect(Reward.step(.make(cpu: 0.4, memory: nil), profile).utilization == 0.4)
+        #expect(Reward.step(.make(latency: nil, rate: 0), profile).sloPreservation == 1)
+    }
+
+    @Test func explicitRewardReplacesTheValue() {
+        var observation = Observation.make(latency: nil)
+        observation.reward = -3
+        #expect(Reward.step(observation, profile).value == -3)
+    }
+
+    @Test func penaltiesAreSubtracted() throws {
+        let observation = Observation.make(cpu: 0.6, memory: 0.4, latency: 1.0, oomKills: 2)
+        let parts = Reward.step(observation, profile)
+        let value = try #require(
+            Reward.penalized(
+                parts, observation: observation, previous: .make(), decided: .make(replicas: 5, cpu: 512),
+                profile: profile))
+        #expect(abs(value - (0.5 - 0.045 - 2 * 0.27 - 0.006 - 0.012 - 0.075 * 0.4)) < 1e-12)
+    }
+
+    @Test func nothingUndesiredEverPays() {
+        var random = SplitMix(seed: 3)
+        for _ in 0..<10_000 {
+            let observation = random.wildObservation()
+            let parts = Reward.step(observation, profile)
+            guard let value = parts.value, observation.reward == nil else { continue }
+            #expect(value >= 0 && value <= 1)
+            let penalized = Reward.penalized(
+                parts, observation: observation, previous: .make(), decided: .make(replicas: 1 + random.below(8)),
+                profile: profile)
+            #expect(penalized! <= value)
+        }
+    }
+}
