@@ -52,7 +52,8 @@ function route() {
   state.view = name === null ? list : new ApplicationView(name);
   state.lastSuccess = null;
   document.title = state.view.title;
-  mount(name === null && list.root.hasChildNodes() ? list.root : element("p", { class: "soft loading" }, "Loading …"));
+  const drawnBefore = name === null && list.root.hasChildNodes();
+  mount(drawnBefore ? list.root : element("p", { class: "soft loading" }, "Loading …"));
   scrollTo(0, 0);
   poller.now();
 }
@@ -62,7 +63,7 @@ function drawState() {
   const { error, lastSuccess, warning, view } = state;
   const kind = error ? "away" : warning ? "warning" : lastSuccess ? "good" : "idle";
   live.className = `live ${kind}`;
-  live.textContent = error ? "Not connected" : lastSuccess ? `Live, ${relativeTime(lastSuccess)}` : "Connecting";
+  live.textContent = error ? trouble(error) : lastSuccess ? `Live, ${relativeTime(lastSuccess)}` : "Connecting";
   document.title = (error ? "⚠ " : "") + view.title;
   main.classList.toggle("stale", Boolean(error) && lastSuccess !== null);
   if (error && lastSuccess === null) main.querySelector(".loading")?.replaceChildren("No figures yet.");
@@ -73,6 +74,12 @@ function drawState() {
   });
   banner.className = error ? "away" : warning ? "warning" : "";
   drawCountdown();
+}
+
+/** The trouble in two words, for the line at the top. */
+function trouble(error) {
+  if (error.status === null) return "Not connected";
+  return error.status === 401 || error.status === 403 ? "No access" : "Server error";
 }
 
 function errorBanner(error, lastSuccess) {

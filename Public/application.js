@@ -4,16 +4,18 @@ import { applicationPath, read } from "./api.js";
 import { Chart } from "./chart.js";
 import { element, refresh, row, table } from "./dom.js";
 import {
-  allocationText, changeText, explanation, gain, gainText, headline, sourceBadge, stageBadge, verdict,
+  allocationShort, changeText, explanation, gain, gainText, headline, sourceBadge, stageBadge, verdict,
 } from "./explain.js";
 import { count, cpu, fixed, isNumber, memory, NONE, percent, words } from "./format.js";
 import { clockNode, timeNode } from "./time.js";
 
 const DECISIONS = 20;
 const DECISIONS_MAX = 1000;
+const TRANSITIONS = 30;
 
 const DECISION_COLUMNS = [
-  { title: "Time (UTC)" }, { title: "By" }, { title: "Reason" }, { title: "Change" }, { title: "Result" },
+  { title: "Time (UTC)" }, { title: "By" }, { title: "Reason" }, { title: "Change" },
+  { title: "Result", hint: "Replicas × CPU, memory" },
   { title: "Guards", className: "number" }, { title: "Reward", className: "number" },
 ];
 const MODEL_COLUMNS = [
@@ -54,7 +56,7 @@ export class ApplicationView {
         if (error.status === 404) return null;
         throw error;
       }),
-      part("/rewards?points=500"), part(`/decisions?limit=${DECISIONS}`), part("/models?limit=50"),
+      part("/rewards?points=500"), part(`/decisions?limit=${DECISIONS}`), part("/models?limit=20"),
     ]);
     return { application, rewards, decisions, models };
   }
@@ -65,7 +67,8 @@ export class ApplicationView {
       return;
     }
     refresh(this.root, "parts", () => [
-      element("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, element("a", { href: "#/" }, "← All applications")),
+      element("nav", { class: "crumbs", "aria-label": "Breadcrumb" },
+        element("a", { href: "#/" }, "← All applications")),
       ...Object.values(this.#parts),
     ]);
     if (!decisions.failure) this.#merge(decisions);
@@ -86,7 +89,8 @@ export class ApplicationView {
     if (!rewards.failure) this.#chart.show(rewards, Number.isInteger(window) && window > 0 ? window : 10);
     const transitions = [...(rewards.transitions ?? [])].reverse();
     refresh(this.#parts.transitions, transitions, () => (transitions.length === 0 ? []
-      : card("Why the stage changed", element("ol", { class: "timeline" }, transitions.slice(0, 30).map(transitionItem)))));
+      : card("Why the stage changed",
+        element("ol", { class: "timeline" }, transitions.slice(0, TRANSITIONS).map(transitionItem)))));
   }
 
   /** The newest page goes in front; older pages that were asked for stay while the two still overlap. */
@@ -125,8 +129,9 @@ export class ApplicationView {
     }, clockNode(decision.time));
     const guards = decision.explanation?.guards?.length ?? 0;
     const line = row(DECISION_COLUMNS, [
-      toggle, [sourceBadge(decision.source), decision.exploring ? " exploring" : ""], words(decision.reason),
-      changeText(decision), allocationText(decision.desired), guards > 0 ? count(guards) : NONE, fixed(decision.reward),
+      toggle, [sourceBadge(decision.source), decision.exploring ? element("small", {}, " exploring") : null],
+      words(decision.reason), changeText(decision), allocationShort(decision.desired),
+      guards > 0 ? count(guards) : NONE, fixed(decision.reward),
     ]);
     if (!open) return [line];
     return [line, element("tr", { role: "row", class: "more" }, element("td", {
@@ -204,14 +209,17 @@ function transitionItem(change) {
 function modelTable(models) {
   if (models.failure) return failed(models.failure);
   const items = models.items ?? [];
-  if (items.length === 0) return element("p", { class: "soft" }, "None yet: the first is trained from recorded episodes.");
+  if (items.length === 0) {
+    return element("p", { class: "soft" }, "None yet: the first is trained from recorded episodes.");
+  }
   const rows = items.map((model) => {
     const { approximateKL, clipFraction, entropy, explainedVariance } = model.diagnostics ?? {};
     return row(MODEL_COLUMNS, [
       [`v${model.version}`, model.acting ? element("span", { class: "badge acting" }, "acting") : null],
       clockNode(model.created), model.algorithm ?? NONE,
       [count(model.episodes), element("small", { class: "soft" }, ` ${count(model.episodesTrained)} new`)],
-      fixed(model.reward), fixed(approximateKL, 4), percent(clipFraction), fixed(entropy, 2), fixed(explainedVariance, 2),
+      fixed(model.reward), fixed(approximateKL, 4), percent(clipFraction), fixed(entropy, 2),
+      fixed(explainedVariance, 2),
     ], model.acting ? "current" : null);
   });
   return [
@@ -226,7 +234,10 @@ function profileCard(profile) {
   const walk = (value, path) => {
     if (value !== null && typeof value === "object" && !Array.isArray(value)) {
       for (const [key, inner] of Object.entries(value)) walk(inner, path ? `${path}.${key}` : key);
-    } else lines.push([path, Array.isArray(value) ? value.join(", ") : value === null ? "derived or none" : String(value)]);
+    } else {
+      const text = Array.isArray(value) ? value.join(", ") : String(value ?? "derived or none");
+      lines.push([path, text]);
+    }
   };
   walk(profile ?? {}, "");
   return element("details", { class: "card", "data-key": "profile" }, element("summary", {}, "Profile"),

@@ -8,7 +8,7 @@ import { clockNode } from "./time.js";
 
 const HEIGHT = 340;
 const STRIP = 44;
-const MARGIN = { top: 30, right: 14, bottom: 46, left: 52 };
+const MARGIN = { top: 30, right: 62, bottom: 46, left: 52 };
 const MARKERS_MAX = 30;
 const TABLE_ROWS = 50;
 
@@ -90,7 +90,8 @@ export class Chart {
 
   /** Scales first, then layers from back to front. */
   #drawing(points, all) {
-    const means = (key) => trailingMeans(all.map((point) => point[key]), this.#window).slice(all.length - points.length);
+    const means = (key) =>
+      trailingMeans(all.map((point) => point[key]), this.#window).slice(all.length - points.length);
     const lines = { reward: means("reward"), rules: means("rulesReward") };
     const { online, serving } = this.#data.thresholds;
     const [low, high] = domain([...points.map((p) => p.reward), ...lines.rules, online, serving], 0.06, 0.02);
@@ -144,7 +145,9 @@ export class Chart {
   #key(event) {
     const last = this.#geometry.points.length - 1;
     const now = this.#selected ?? last + 1;
-    const next = { ArrowLeft: now - 1, ArrowRight: now + 1, PageUp: now - 10, PageDown: now + 10, Home: 0, End: last }[event.key];
+    const next = {
+      ArrowLeft: now - 1, ArrowRight: now + 1, PageUp: now - 10, PageDown: now + 10, Home: 0, End: last,
+    }[event.key];
     if (event.key === "Escape") this.#hideTip();
     if (next === undefined || event.target !== event.currentTarget) return;
     event.preventDefault();
@@ -157,7 +160,9 @@ export class Chart {
     this.#selected = index;
     this.#plot.querySelector(".cursor").replaceChildren(
       svg("line", { x1: x(point.episode), x2: x(point.episode), y1: MARGIN.top, y2: stripBottom }),
-      svg("circle", { cx: x(point.episode), cy: y(point.reward), r: 5, class: point.source === "policy" ? "policy" : "rules" }));
+      svg("circle", {
+        cx: x(point.episode), cy: y(point.reward), r: 5, class: point.source === "policy" ? "policy" : "rules",
+      }));
     const text = pointTip(point, lines.reward[index], lines.rules[index]);
     this.#showTip(x(point.episode), text);
     if (speak) this.#spoken.textContent = text.join(", ");
@@ -202,7 +207,7 @@ function stageBands({ points, x, bottom, width }) {
       svg("rect", { class: `band ${stageClass(stretch.value)}`, x: left, y: MARGIN.top, width: right - left,
         height: bottom - MARGIN.top }),
       right - left > name.length * 7 + 20
-        ? svg("text", { class: "stage-name", x: (left + right) / 2, y: MARGIN.top - 9, "text-anchor": "middle" }, name) : null,
+        ? svg("text", { x: (left + right) / 2, y: MARGIN.top - 9, "text-anchor": "middle" }, name) : null,
     ];
   }));
 }
@@ -212,7 +217,7 @@ function axes({ points, low, high, x, y, bottom, stripBottom, width }) {
   const decimals = high - low < 0.05 ? 3 : 2;
   const middle = (MARGIN.top + bottom) / 2;
   return svg("g", { class: "axes" },
-    ticks(low, high, 5).map((value) => [
+    ticks(low, high, 8).map((value) => [
       svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
       svg("text", { x: MARGIN.left - 8, y: y(value) + 4, "text-anchor": "end" }, fixed(value, decimals)),
     ]),
@@ -220,7 +225,9 @@ function axes({ points, low, high, x, y, bottom, stripBottom, width }) {
       svg("line", { class: "notch", x1: x(value), x2: x(value), y1: stripBottom, y2: stripBottom + 4 }),
       svg("text", { x: x(value), y: stripBottom + 17, "text-anchor": "middle" }, count(value)),
     ]),
-    svg("text", { class: "title", x: (MARGIN.left + width - MARGIN.right) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, "Episode"),
+    svg("text", {
+      class: "title", x: (MARGIN.left + width - MARGIN.right) / 2, y: HEIGHT - 8, "text-anchor": "middle",
+    }, "Episode"),
     svg("text", { class: "title", transform: `translate(12 ${middle}) rotate(-90)`, "text-anchor": "middle" },
       "Mean step reward (0 to 1)"));
 }
@@ -233,20 +240,28 @@ function violations({ points, x, stripBottom, width }) {
   return svg("g", { class: "violations" },
     svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: stripBottom, y2: stripBottom }),
     points.filter((point) => point.violations > 0).map((point) => svg("rect", {
-      x: x(point.episode) - wide / 2, y: stripBottom - height(point.violations), width: wide, height: height(point.violations),
+      x: x(point.episode) - wide / 2, y: stripBottom - height(point.violations),
+      width: wide, height: height(point.violations),
     })),
     svg("text", { x: MARGIN.left - 8, y: stripBottom - STRIP + 14, "text-anchor": "end" }, percent(top)),
     svg("text", { x: MARGIN.left - 8, y: stripBottom + 3, "text-anchor": "end" }, "0 %"),
-    svg("text", { class: "inside", x: MARGIN.left + 6, y: stripBottom - STRIP + 8 }, "Steps that missed the objective"));
+    svg("text", { class: "inside", x: MARGIN.left + 6, y: stripBottom - STRIP + 8 },
+      "Steps that missed the objective"));
 }
 
+/** Dashed lines with their names in the right margin, pushed apart where they would touch. */
 function thresholdLines({ y, width, low, high }, thresholds) {
-  return svg("g", { class: "thresholds" }, ["online", "serving"].map((name) => {
+  const right = width - MARGIN.right;
+  let free = -Infinity;
+  return svg("g", { class: "thresholds" }, ["serving", "online"].map((name) => {
     const value = thresholds[name];
     if (!isNumber(value) || value < low || value > high) return null;
+    const label = Math.max(y(value) - 2, free);
+    free = label + 28;
     return [
-      svg("line", { class: `threshold ${name}`, x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
-      svg("text", { class: "inside", x: MARGIN.left + 6, y: y(value) - 5 }, `${name} from ${fixed(value)}`),
+      svg("line", { class: "threshold", x1: MARGIN.left, x2: right, y1: y(value), y2: y(value) }),
+      svg("text", { x: right + 6, y: label }, name),
+      svg("text", { x: right + 6, y: label + 13 }, `≥ ${fixed(value)}`),
     ];
   }));
 }
@@ -254,14 +269,19 @@ function thresholdLines({ y, width, low, high }, thresholds) {
 /** A circle for each episode in which the policy acted, a square for the others. */
 function episodes({ points, x, y }) {
   const size = points.length > 200 ? 1.8 : 2.6;
+  const side = 2 * size;
   return svg("g", { class: "episodes" }, points.map((point) => (point.source === "policy"
     ? svg("circle", { class: "dot policy", cx: x(point.episode), cy: y(point.reward), r: size })
-    : svg("rect", { class: "dot rules", x: x(point.episode) - size, y: y(point.reward) - size, width: 2 * size, height: 2 * size }))));
+    : svg("rect", {
+      class: "dot rules", x: x(point.episode) - size, y: y(point.reward) - size, width: side, height: side }))));
 }
 
 function seriesLines({ points, lines, x, y }) {
-  const path = (values) => values.map((value, i) => (value === null ? ""
-    : `${i === 0 || values[i - 1] === null ? "M" : "L"}${x(points[i].episode).toFixed(1)} ${y(value).toFixed(1)}`)).join("");
+  const path = (values) => values.map((value, i) => {
+    if (value === null) return "";
+    const command = i === 0 || values[i - 1] === null ? "M" : "L";
+    return `${command}${x(points[i].episode).toFixed(1)} ${y(value).toFixed(1)}`;
+  }).join("");
   return svg("g", { class: "lines" }, svg("path", { class: "series baseline", d: path(lines.rules) }),
     svg("path", { class: "series reward", d: path(lines.reward) }));
 }
@@ -272,7 +292,8 @@ function pointTip(point, mean, rulesMean) {
     `reward ${fixed(point.reward)} (mean ${fixed(mean)})`,
     `rules ${fixed(point.rulesReward)} (mean ${fixed(rulesMean)})`,
     `missed objective ${percent(point.violations, 1)} of steps`,
-    `${point.stage ?? "unknown"}, ${point.source ?? "nobody"} acted${point.modelVersion > 0 ? `, model v${point.modelVersion}` : ""}`,
+    `${point.stage ?? "unknown"}, ${point.source ?? "nobody"} acted`
+      + (point.modelVersion > 0 ? `, model v${point.modelVersion}` : ""),
   ];
 }
 

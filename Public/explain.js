@@ -1,7 +1,7 @@
 // Says in sentences what an agent is doing and why: stages, who acts, and one decision step by step.
 
 import { element } from "./dom.js";
-import { cpu, fixed, isNumber, memory, NONE, percent, plural, signed, words } from "./format.js";
+import { count, cpu, fixed, isNumber, memory, NONE, percent, plural, signed, words } from "./format.js";
 
 export const STAGES = ["initialized", "offline", "online", "serving"];
 
@@ -10,6 +10,12 @@ const STAGE_MEANING = {
   offline: "Bootstrapping: the rules act while the agent learns from recorded episodes.",
   online: "Learning while acting: the policy explores inside the guards and trains after each episode.",
   serving: "Trained: the policy acts without exploring, and a detector watches its reward.",
+};
+
+/** Said instead where the policy would act by its stage but does not. */
+const STAGE_WITHOUT_POLICY = {
+  online: "The agent is learning (stage online), but its policy does not act now.",
+  serving: "The agent is trained (stage serving), but its policy does not act now.",
 };
 
 const SOURCE_NAME = { policy: "policy", rules: "rules", hold: "hold", pin: "pin" };
@@ -77,7 +83,8 @@ export function gainText(value) {
 /** Two or three sentences: stage, who acts, and how that compares with the rules. */
 export function headline(status) {
   if (!status.decisions) return "No decision yet. The first observation that arrives is answered by the rules.";
-  const sentences = [STAGE_MEANING[status.stage], actingSentence(status)];
+  const stage = (status.source === "policy" ? null : STAGE_WITHOUT_POLICY[status.stage]) ?? STAGE_MEANING[status.stage];
+  const sentences = [stage, actingSentence(status)];
   const difference = gain(status);
   if (difference !== null && status.source === "policy") {
     const share = status.rulesReward !== 0 ? ` (${signed(100 * difference / status.rulesReward, 1)} %)` : "";
@@ -120,6 +127,12 @@ export function allocationText(allocation) {
   if (allocation.cpu !== null && allocation.cpu !== undefined) parts.push(`${cpu(allocation.cpu)} cpu`);
   if (allocation.memory !== null && allocation.memory !== undefined) parts.push(`${memory(allocation.memory)} memory`);
   return parts.length > 0 ? parts.join(", ") : NONE;
+}
+
+/** The same for a table, "6 × 640m, 512Mi". */
+export function allocationShort(allocation) {
+  if (allocation === null || allocation === undefined) return NONE;
+  return `${count(allocation.replicas)} × ${cpu(allocation.cpu)}, ${memory(allocation.memory)}`;
 }
 
 /** Whatever a guard put in `before` and `after`: a number, a quantity, an allocation. */

@@ -164,17 +164,19 @@ export class ListView {
     if (sorted.length > 0 && sorted.length === items.length && shown === sorted.length && !more) return [];
     const name = this.#text.trim();
     if (sorted.length === 0) {
-      const open = more && name !== "" && this.#filter === "all"
-        ? [" Not everything is loaded; ", element("a", { href: `#/app/${encodeURIComponent(name)}` }, `try “${name}” itself`), "."]
-        : [];
+      const link = () => element("a", { href: `#/app/${encodeURIComponent(name)}` }, `try “${name}” itself`);
+      const open = more && name !== "" && this.#filter === "all" ? [" Not everything is loaded; ", link(), "."] : [];
       return [`Nothing matches among ${count(items.length)} applications.`, ...open];
     }
-    const all = `${count(items.length)}${more ? " loaded" : ""}`;
-    return [`${count(shown)} of ${count(sorted.length)} shown`, sorted.length < items.length || more ? `, ${all} in all.` : "."];
+    const matching = sorted.length < items.length ? `${count(sorted.length)} matching, out of ` : "";
+    const rest = more ? " loaded; the server has more." : ".";
+    return [`Showing ${count(shown)} of ${matching}${count(items.length)}${rest}`];
   }
 
   #buttons(hidden, more) {
-    const button = (title, action) => element("button", { type: "button", class: "plain", "data-key": title, onclick: action }, title);
+    const button = (title, action) => element("button", {
+      type: "button", class: "plain", "data-key": title, onclick: action,
+    }, title);
     return [
       hidden && button(`Show ${ROWS} more`, () => { this.#rows += ROWS; this.#draw(); }),
       more && button(`Load the next ${PAGE}`, () => { this.#wanted += PAGE; this.#reload(); }),
@@ -206,14 +208,15 @@ function rewardCell(item) {
       ? svg("rect", { class: "tick", x: place(item.rulesReward) - 1, y: 0, width: 2, height: 10, rx: 1 }) : null);
   const difference = gain(item);
   const share = difference !== null && item.rulesReward ? percent(difference / item.rulesReward, 1) : null;
-  return element("span", { class: "figures", title: `Rules: ${fixed(item.rulesReward)}${share ? `, difference ${share}` : ""}` },
+  const title = `Rules: ${fixed(item.rulesReward)}${share ? `, difference ${share}` : ""}`;
+  return element("span", { class: "figures", title },
     bar, element("span", {}, fixed(item.reward)), gainText(difference));
 }
 
 /** Nothing there yet: how to begin, as a command to paste. */
 function emptyState() {
-  const observation = '{"replicas": 3, "cpuLimit": "512m", "memoryLimit": "512Mi", "cpuUtilization": 0.82,\n'
-    + '       "memoryUtilization": 0.55, "latencySeconds": 0.41, "requestRate": 120}';
+  const observation = '{"replicas": 3, "cpuLimit": "512m", "memoryLimit": "512Mi",\n'
+    + '       "cpuUtilization": 0.82, "memoryUtilization": 0.55,\n       "latencySeconds": 0.41, "requestRate": 120}';
   const command = `curl -s ${location.origin}/v1/applications/shop-web/decisions \\\n`
     + `  -H 'Content-Type: application/json' \\\n  -d '${observation}'`;
   const copy = element("button", { type: "button", class: "plain", onclick: async (event) => {
