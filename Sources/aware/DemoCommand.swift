@@ -1,0 +1,110 @@
+// `aware demo`: a server, simulated applications, and a recommender between them that uses nothing but the REST API.
+
+import ArgumentParser
+import Foundation
+import Recommender
+import Scaling
+import Service
+import Simulator
+
+struct DemoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Serve simulated applications and watch them being learned.",
+        discussion: """
+            Starts a server, N simulated applications and a recommender that asks the server over HTTP, one step a second \
+            of wall-clock time for each simulated minute. With --fast it does not wait for the clock, but for the trainer \
+            at the end of each episode, so that a seed always gives the same run.
+            """)
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(help: "Simulated applications.")
+    var applications = 4
+
+    @Option(help: "Decision steps of each application; 100 are an episode. 0: until stopped.")
+    var steps = 0
+
+    @Option(help: "Load from a file `minute,requests` or `second,requests` instead of the generator.")
+    var trace: String?
+
+    @Flag(help: "Do not wait for the clock.")
+    var fast = false
+
+    @Option(help: "Seconds of wall-clock time for a simulated minute, without --fast.")
+    var interval = 1.0
+
+    func validate() throws {
+        guard (1...1000).contains(applications) else {
+            throw ValidationError("--applications \(applications) is outside 1 to 1000.")
+        }
+        guard steps >= 0 else { throw ValidationError("--steps \(steps) is negative.") }
+        guard !fast || steps > 0 else { throw ValidationError("--fast needs --steps.") }
+        guard interval > 0, interval <= 3600 else { throw ValidationError("--interval \(interval) is outside 0 to 3600 s.") }
+    }
+
+    func run() async throws {
+        let signals = TerminationSignals()
+        var options = try common.serviceOptions(defaultData: Self.temporaryFolder(), defaultListen: "127.0.0.1:0")
+        options.followsObservedTime = true
+        let world = try makeWorld(seed: options.seed)
+        let service = try Service.start(options)
+        guard let base = service.urls.first(where: { $0.hasPrefix("http") }) else {
+            throw ValidationError("The demo talks HTTP over TCP; give --listen ADDRESS:PORT.")
+        }
+        print("page:      \(base)\ndata file: \(service.dataFile)")
+        fflush(nil)
+        let run = DemoLoop(world, base: base, steps: steps, waits: fast ? nil : interval)
+        async let finished: Void = run.onThreadOfItsOwn()
+        let interruption = Task {
+            await signals.wait()
+            run.stop()
+        }
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await finished)
+        } catch {
+            outcome = .failure(error)
+        }
+        interruption.cancel()
+        print(run.summary())
+        try await service.stop()
+        try outcome.get()
+        print("Look at it again: aware serve --data \(options.dataFolder)")
+    }
+
+    private static func temporaryFolder() -> String {
+        FileManager.default.temporaryDirectory.appendingPathComponent("aware-demo-\(ProcessInfo.processInfo.processIdentifier)").path
+    }
+
+    /// Fast runs begin at a fixed time, so that they are the same every day.
+    private func makeWorld(seed: UInt64) throws -> [DemoApplication] {
+        var random = SimulationRandom(seed: seed)
+        let startTime = fast ? 1_767_225_600 : Date().timeIntervalSince1970.rounded()
+        let recorded = try trace.map { path in
+            guard let bytes = FileManager.default.contents(atPath: path) else {
+                throw ValidationError("--trace \(path): the file cannot be read.")
+            }
+            do {
+                return try LoadTrace(name: (path as NSString).lastPathComponent, parsing: Array(bytes))
+            } catch {
+                throw ValidationError(
+                    "--trace \(path): \(error). Two columns are expected, minute,requests or second,requests.")
+            }
+        }
+        return try SyntheticApplication.generate(count: applications, seed: seed).enumerated().map { index, application in
+            let capacity = application.capacity(profile: application.profile)
+            let level = LoadLevel.draw(using: &random)
+            let offset = random.uniform()
+            let load =
+                if let recorded {
+                    try DemoLoad(trace: recorded, offset: offset, level: level, capacity: capacity)
+                } else {
+                    DemoLoad(
+                        steps: steps > 0 ? steps + 1 : 50_000, seed: random.next(), level: level, capacity: capacity)
+                }
+            return DemoApplication(
+                index: index, application: application, load: load, seed: random.next(), startTime: startTime)
+        }
+    }
+}

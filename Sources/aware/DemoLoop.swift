@@ -1,0 +1,146 @@
+// The recommender's loop of the demo, its progress lines and its summary.
+
+import Foundation
+import Recommender
+import Scaling
+import Simulator
+import Synchronization
+
+/// Runs on one thread of its own, because the client blocks. `stop` may be called from anywhere.
+final class DemoLoop: @unchecked Sendable {
+    /// Episodes at either end of a run that the summary compares.
+    private static let compared = 20
+    /// A fast run reports once in so many episodes.
+    private static let episodesPerLine = 10
+
+    private let applications: [DemoApplication]
+    private let base: String
+    private let steps: Int
+    /// Seconds between two steps, `nil` for none.
+    private let waits: Double?
+    private let isStopped = Atomic<Bool>(false)
+
+    init(_ applications: [DemoApplication], base: String, steps: Int, waits: Double?) {
+        self.applications = applications
+        self.base = base
+        self.steps = steps
+        self.waits = waits
+    }
+
+    func stop() { isStopped.store(true, ordering: .relaxed) }
+
+    func onThreadOfItsOwn() async throws {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            let thread = Thread { [self] in continuation.resume(with: Result { try run() }) }
+            thread.name = "aware.demo"
+            thread.start()
+        }
+    }
+
+    private func run() throws {
+        let client = DecisionClient(base: base)
+        for application in applications { try application.register(with: client) }
+        print(Self.heading)
+        var step = 0
+        while (steps == 0 || step < steps) && !isStopped.load(ordering: .relaxed) {
+            for application in applications {
+                try application.advance(with: client)
+                if waits == nil, application.hasJustClosedAnEpisode { try client.waitUntilTrained(application.name) }
+            }
+            step += 1
+            report(step)
+            if let waits { Thread.sleep(forTimeInterval: waits) }
+        }
+    }
+
+    // MARK: Output
+
+    private static let heading =
+        "application    step  stage    acts    version  reward  rules   replicas  cpu    violations  OOM"
+
+    /// A live run prints every step, a fast one every tenth episode.
+    private func report(_ step: Int) {
+        let stepsPerLine = waits == nil ? Self.episodesPerLine * DemoApplication.episodeSteps : 1
+        guard step % stepsPerLine == 0 else { return }
+        let episodes = waits == nil ? Self.episodesPerLine : 1
+        for application in applications {
+            let learned = EpisodeFigures.sum(application.learned.suffix(episodes))
+            let rules = EpisodeFigures.sum(application.rules.suffix(episodes))
+            guard learned.steps > 0, let last = application.last else { continue }
+            let line = [
+                Self.pad(application.name, 12), Self.pad("\(step)", -7), "  ", Self.pad(last.stage, 9),
+                Self.pad(last.source, 8), Self.pad("\(last.modelVersion)", -7), "  ",
+                Self.pad(Self.fixed(learned.reward / Double(learned.steps), 3), -6), "  ",
+                Self.pad(Self.fixed(rules.reward / Double(rules.steps), 3), -6), "  ",
+                Self.pad("\(application.allocation.replicas)", -8), "  ",
+                Self.pad(Self.fixed(learned.cpu / Double(learned.steps), 2), -5), "  ",
+                Self.pad(Self.percent(learned.violations, learned.steps), -10), "  ", Self.pad("\(learned.oomKills)", -3),
+            ].joined()
+            print(line)
+        }
+        fflush(nil)
+    }
+
+    /// The table at the end: what the learned policies earned against the rules, at both ends of the run.
+    func summary() -> String {
+        var lines = [
+            "",
+            "Reward of a 100-step episode (ceiling 100), the service against the rules alone under the same load:",
+            "application    first \(Self.compared) episodes     last \(Self.compared) episodes      violations       OOM kills     cpu used       memory used",
+            "               service   rules    service   rules    service   rules  service rules service  rules  service  rules",
+        ]
+        var all: (first: [EpisodeFigures], last: [EpisodeFigures], firstRules: [EpisodeFigures], lastRules: [EpisodeFigures]) =
+            ([], [], [], [])
+        for application in applications {
+            let learned = application.learned.filter { $0.steps == DemoApplication.episodeSteps }
+            let rules = application.rules.filter { $0.steps == DemoApplication.episodeSteps }
+            guard !learned.isEmpty else { continue }
+            let first = (learned.prefix(Self.compared), rules.prefix(Self.compared))
+            let last = (learned.suffix(Self.compared), rules.suffix(Self.compared))
+            all.first += first.0
+            all.firstRules += first.1
+            all.last += last.0
+            all.lastRules += last.1
+            lines.append(
+                Self.row(
+                    application.name, EpisodeFigures.sum(first.0), EpisodeFigures.sum(first.1),
+                    EpisodeFigures.sum(last.0), EpisodeFigures.sum(last.1)))
+        }
+        guard !all.first.isEmpty else { return "No episode was finished: the table needs 100 steps." }
+        lines.append(
+            Self.row(
+                "all", EpisodeFigures.sum(all.first), EpisodeFigures.sum(all.firstRules), EpisodeFigures.sum(all.last),
+                EpisodeFigures.sum(all.lastRules)))
+        lines.append("Violations, OOM kills and utilisation are those of the last \(Self.compared) episodes.")
+        return lines.joined(separator: "\n")
+    }
+
+    private static func row(
+        _ name: String, _ first: EpisodeFigures, _ firstRules: EpisodeFigures, _ last: EpisodeFigures,
+        _ lastRules: EpisodeFigures
+    ) -> String {
+        func reward(_ figures: EpisodeFigures) -> String {
+            pad(fixed(figures.reward / Double(max(1, figures.steps)) * 100, 2), -8)
+        }
+        func share(_ sum: Double, _ steps: Int) -> String { pad(fixed(sum / Double(max(1, steps)), 3), -7) }
+        return [
+            pad(name, 14), reward(first), reward(firstRules), "  ", reward(last), reward(lastRules), "  ",
+            pad(percent(last.violations, last.steps), -8), pad(percent(lastRules.violations, lastRules.steps), -8), "  ",
+            pad("\(last.oomKills)", -6), pad("\(lastRules.oomKills)", -6), " ", share(last.cpu, last.steps),
+            share(lastRules.cpu, lastRules.steps), "  ", share(last.memory, last.steps),
+            share(lastRules.memory, lastRules.steps),
+        ].joined()
+    }
+
+    /// Pads to `width`; a negative width puts the text at the right.
+    private static func pad(_ text: String, _ width: Int) -> String {
+        let fill = String(repeating: " ", count: max(0, abs(width) - text.count))
+        return width < 0 ? fill + text : text + fill
+    }
+
+    private static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+
+    private static func percent(_ count: Int, _ of: Int) -> String {
+        fixed(100 * Double(count) / Double(max(1, of)), 1) + "%"
+    }
+}

@@ -1,0 +1,171 @@
+// The demo's simulated world: applications in their clusters, a recommender that asks aware over REST, and a twin of
+// each application that the rules alone control, under the same load.
+
+import Foundation
+import Recommender
+import Scaling
+import Simulator
+
+/// Measurements of one episode of one application.
+struct EpisodeFigures {
+    var reward = 0.0
+    var violations = 0
+    var cpu = 0.0
+    var memory = 0.0
+    var oomKills = 0
+    var coreSeconds = 0.0
+    var steps = 0
+
+    mutating func add(_ outcome: StepOutcome) {
+        reward += outcome.reward
+        violations += outcome.violated ? 1 : 0
+        cpu += outcome.cpuUtilization
+        memory += outcome.memoryUtilization
+        oomKills += outcome.oomKills
+        coreSeconds += outcome.coreSeconds
+        steps += 1
+    }
+
+    static func sum(_ figures: some Sequence<EpisodeFigures>) -> EpisodeFigures {
+        figures.reduce(into: EpisodeFigures()) { total, one in
+            total.reward += one.reward
+            total.violations += one.violations
+            total.cpu += one.cpu
+            total.memory += one.memory
+            total.oomKills += one.oomKills
+            total.coreSeconds += one.coreSeconds
+            total.steps += one.steps
+        }
+    }
+}
+
+/// One simulated application under aware, and its twin under the rules.
+final class DemoApplication {
+    let name: String
+    private let application: SyntheticApplication
+    private var cluster: Cluster
+    private var twin: TwinUnderRules
+    private let load: DemoLoad
+    private var observation: Observation
+    private(set) var step = 0
+    private(set) var last: DecisionClient.Recommendation?
+    /// One entry an episode; the last one is running.
+    private(set) var learned = [EpisodeFigures()]
+    private(set) var rules = [EpisodeFigures()]
+
+    static let episodeSteps = 100
+
+    init(index: Int, application: SyntheticApplication, load: DemoLoad, seed: UInt64, startTime: Double) {
+        name = "demo-\(index + 1)"
+        self.application = application
+        self.load = load
+        cluster = Cluster(application: application, seed: seed, startTime: startTime)
+        twin = TwinUnderRules(Cluster(application: application, seed: seed, startTime: startTime))
+        // The first look at the application: one step as it is.
+        let first = load.step(0)
+        observation = cluster.step(desired: cluster.allocation, load: first).observation
+        twin.start(load: first)
+    }
+
+    func register(with client: DecisionClient) throws {
+        try client.put(
+            name,
+            profile: """
+                {"slo": {"latencySeconds": \(application.sloSeconds), "percentile": 99}, "episodeSteps": \(Self.episodeSteps)}
+                """)
+    }
+
+    /// Asks, carries out, and lives through one step.
+    func advance(with client: DecisionClient) throws {
+        let answer = try client.decide(name, observation)
+        step += 1
+        let load = load.step(step)
+        let outcome = cluster.step(desired: answer.desired, load: load)
+        observation = outcome.observation
+        last = answer
+        if learned[learned.count - 1].steps == Self.episodeSteps {
+            learned.append(EpisodeFigures())
+            rules.append(EpisodeFigures())
+        }
+        learned[learned.count - 1].add(outcome)
+        rules[rules.count - 1].add(twin.advance(load: load))
+    }
+
+    /// Whether the decision just made closed an episode.
+    var hasJustClosedAnEpisode: Bool { step > 1 && (step - 1) % Self.episodeSteps == 0 }
+
+    var allocation: Allocation { cluster.allocation }
+    var latest: Observation { observation }
+}
+
+/// A cluster that the rules alone control, behind the same guards as the server's.
+private struct TwinUnderRules {
+    private var cluster: Cluster
+    private var rules: Rules
+    private var checker = ObservationChecker()
+    private var guards = GuardState()
+    private var observation = Observation(replicas: 0)
+    private var answered: Allocation?
+
+    init(_ cluster: Cluster) {
+        self.cluster = cluster
+        rules = Rules(cluster.profile)
+    }
+
+    mutating func start(load: [Double]) { observation = cluster.step(desired: cluster.allocation, load: load).observation }
+
+    mutating func advance(load: [Double]) -> StepOutcome {
+        let time = observation.time ?? 0
+        let current = observation.allocation(otherwise: cluster.allocation)
+        let quality = checker.check(observation, answered: answered, profile: cluster.profile, now: time)
+        let wanted = rules.recommend(observation, current: current, time: time)
+        let guarded = Guards.apply(
+            wanted, current: current, rules: wanted, quality: quality, profile: cluster.profile,
+            controls: Controls(), state: &guards, time: time)
+        answered = guarded.allocation
+        let outcome = cluster.step(desired: guarded.allocation, load: load)
+        observation = outcome.observation
+        return outcome
+    }
+}
+
+/// The load of one application: a recorded trace from a place of its own, or a generated stream.
+final class DemoLoad {
+    private static let subSteps = 12
+
+    private let series: [Double]
+    private let capacity: Double
+
+    /// - Parameter trace: holes are left out; the rest is played from `offset` (0..<1 of it) and around.
+    init(trace: LoadTrace, offset: Double, level: Double, capacity: Double) throws {
+        var played: [Double] = []
+        for start in stride(from: 0, to: trace.subStepCount - Self.subSteps, by: Self.subSteps) {
+            if let step = trace.shape(start..<start + Self.subSteps) { played += step }
+        }
+        guard played.contains(where: { $0 > 0 }) else { throw Failure.idleTrace(trace.name) }
+        let begin = Int(offset * Double(played.count / Self.subSteps)) * Self.subSteps
+        series = LoadLevel.scale(Array(played[begin...] + played[..<begin]), to: level, of: capacity)
+        self.capacity = capacity
+    }
+
+    init(steps: Int, seed: UInt64, level: Double, capacity: Double) {
+        series = LoadLevel.scale(
+            LoadGenerator.window(steps: steps, seed: seed, options: LoadGenerator.Options()), to: level, of: capacity)
+        self.capacity = capacity
+    }
+
+    /// Requests per second in each sub-step of decision step `index`; begins anew behind the end.
+    func step(_ index: Int) -> [Double] {
+        let start = index * Self.subSteps % (series.count - series.count % Self.subSteps)
+        return Array(series[start..<start + Self.subSteps])
+    }
+
+    enum Failure: Error, CustomStringConvertible {
+        case idleTrace(String)
+        var description: String {
+            switch self {
+            case .idleTrace(let name): "The trace \(name) has no step with requests in it."
+            }
+        }
+    }
+}
