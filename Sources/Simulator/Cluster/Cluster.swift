@@ -32,7 +32,9 @@ public struct Cluster: Sendable {
     private var starting = SIMD32<UInt16>(repeating: 0)
     private var slot = 0
     private var rollout = 0
-    private var workFactor = 1.0
+    /// Work per request over its nominal value.
+    private(set) var workFactor = 1.0
+    private var recentKills = 0.0
     private var earlier: Metrics?
     private var random: SimulationRandom
 
@@ -73,19 +75,19 @@ public struct Cluster: Sendable {
         // A slow wander: CPU work per request is never quite what it was (inputs differ).
         let innovation = dynamics.workDeviation * (1 - dynamics.workPersistence * dynamics.workPersistence).squareRoot()
         workFactor = 1 + (workFactor - 1) * dynamics.workPersistence + innovation * random.normal()
-        var used = 0.0
-        var resident = 0.0
+        var usage = Usage()
+        recentKills *= exponential(-Double(load.count) * Self.subStepSeconds / 600)
         withUnsafeTemporaryAllocation(of: LatencyMixture.Part.self, capacity: load.count) { parts in
             for (index, rate) in load.enumerated() {
                 advance()
-                let part = serve(max(0, rate), into: &outcome, used: &used, resident: &resident)
+                let part = serve(max(0, rate), into: &outcome, usage: &usage)
                 parts.initializeElement(at: index, to: part)
             }
             outcome.latencySeconds = LatencyMixture.quantile(of: UnsafeBufferPointer(parts), tail: tail)
         }
         let seconds = Double(load.count) * Self.subStepSeconds
         elapsedSeconds += seconds
-        finish(&outcome, used: used, resident: resident, seconds: seconds)
+        finish(&outcome, usage: usage, seconds: seconds)
         return outcome
     }
 
@@ -120,6 +122,14 @@ public struct Cluster: Sendable {
         starting[(slot + delay) & Self.slotMask] += UInt16(truncatingIfNeeded: count)
     }
 
+    /// The kubelet's crash-loop back-off for one more kill: none at first, then 10 s, doubled with every further kill of
+    /// the same container (here of a replica on average) and forgotten over ten minutes.
+    private mutating func backOff() -> Double {
+        recentKills += 1
+        let each = recentKills / Double(max(1, allocation.replicas))
+        return each <= 1 ? 0 : 10 * power(2, min(each - 1, 5) - 1)
+    }
+
     private mutating func stop(_ count: Int) {
         var left = count
         // Latest start first: it is the farthest from being of use.
@@ -145,7 +155,7 @@ public struct Cluster: Sendable {
 
     /// One sub-step of requests: fluid queue in front of M/M/1-PS replicas, memory by Little's law.
     private mutating func serve(
-        _ rate: Double, into outcome: inout StepOutcome, used: inout Double, resident: inout Double
+        _ rate: Double, into outcome: inout StepOutcome, usage: inout Usage
     ) -> LatencyMixture.Part {
         let cores = Double(size.cpuMillicores) / 1000 / workFactor  // more work per request is less CPU for each
         let each = service.capacity(cores: cores)
@@ -162,17 +172,21 @@ public struct Cluster: Sendable {
         outcome.arrived += rate * Self.subStepSeconds
         outcome.served += throughput * Self.subStepSeconds
         outcome.dropped += left - backlog
-        used += throughput * service.cpuSeconds * workFactor * Self.subStepSeconds
 
         let inFlight = serving > 0 ? min(ServiceModel.requestsInFlightMax, throughput / serving * mean) : 0
         let bytes = service.baseBytes + service.bytesPerRequest * inFlight
-        resident +=
-            (Double(allocation.replicas) * service.baseBytes + serving * service.bytesPerRequest * inFlight)
-            * Self.subStepSeconds
+        let replicas = Double(allocation.replicas)
+        usage.cores += throughput * service.cpuSeconds * workFactor
+        usage.readyCores += serving * Double(size.cpuMillicores) / 1000
+        usage.allCores += replicas * Double(size.cpuMillicores) / 1000
+        usage.bytes += replicas * service.baseBytes + serving * service.bytesPerRequest * inFlight
+        usage.readyBytesUsed += serving * bytes
+        usage.readyBytes += serving * Double(size.memoryBytes)
+        usage.allBytes += replicas * Double(size.memoryBytes)
         if bytes > Double(size.memoryBytes), ready > 0 {
             // The kernel kills one container at a time; the others then share its load.
             ready -= 1
-            start(1, after: service.startupSeconds * dynamics.startupFactor)
+            start(1, after: service.startupSeconds * dynamics.startupFactor + backOff())
             outcome.oomKills += 1
             outcome.restarts += 1
         }
@@ -180,13 +194,23 @@ public struct Cluster: Sendable {
         return LatencyMixture.Part(weight: rate + before / Self.subStepSeconds, wait: wait, mean: mean)
     }
 
-    private mutating func finish(_ outcome: inout StepOutcome, used: Double, resident: Double, seconds: Double) {
-        let cores = Double(allocation.replicas * allocation.cpuMillicores) / 1000
+    /// Sums over the sub-steps of a step: what was used, and what there was, in all replicas and in the ready ones.
+    private struct Usage {
+        var cores = 0.0
+        var readyCores = 0.0
+        var allCores = 0.0
+        var bytes = 0.0
+        var readyBytesUsed = 0.0
+        var readyBytes = 0.0
+        var allBytes = 0.0
+    }
+
+    private mutating func finish(_ outcome: inout StepOutcome, usage: Usage, seconds: Double) {
         outcome.backlog = backlog
-        outcome.coreSeconds = cores * seconds
-        outcome.byteSeconds = Double(allocation.replicas) * Double(allocation.memoryBytes) * seconds
-        outcome.cpuUtilization = used / outcome.coreSeconds
-        outcome.memoryUtilization = resident / outcome.byteSeconds
+        outcome.coreSeconds = usage.allCores * Self.subStepSeconds
+        outcome.byteSeconds = usage.allBytes * Self.subStepSeconds
+        outcome.cpuUtilization = usage.allCores > 0 ? usage.cores / usage.allCores : 0
+        outcome.memoryUtilization = usage.allBytes > 0 ? usage.bytes / usage.allBytes : 0
         switch profile.objective {
         case .latency(let objective, _):
             outcome.violated = outcome.latencySeconds > objective
@@ -200,7 +224,7 @@ public struct Cluster: Sendable {
         }
         let utilization = (min(1, outcome.cpuUtilization) + min(1, outcome.memoryUtilization)) / 2
         outcome.reward = profile.reward.alpha * outcome.sloPreservation + (1 - profile.reward.alpha) * utilization
-        observe(&outcome, seconds: seconds)
+        observe(&outcome, usage: usage, seconds: seconds)
     }
 
     // MARK: What a recommender is told
@@ -214,10 +238,12 @@ public struct Cluster: Sendable {
         var served: Double
     }
 
-    private mutating func observe(_ outcome: inout StepOutcome, seconds: Double) {
+    /// A recommender's utilisations are means over replicas that are ready: a pod that starts has no metrics yet.
+    private mutating func observe(_ outcome: inout StepOutcome, usage: Usage, seconds: Double) {
         let current = Metrics(
-            cpu: outcome.cpuUtilization, memory: outcome.memoryUtilization, latency: outcome.latencySeconds,
-            arrived: outcome.arrived / seconds, served: outcome.served / seconds)
+            cpu: usage.readyCores > 0 ? usage.cores / usage.readyCores : 0,
+            memory: usage.readyBytes > 0 ? usage.readyBytesUsed / usage.readyBytes : 0,
+            latency: outcome.latencySeconds, arrived: outcome.arrived / seconds, served: outcome.served / seconds)
         let seen = dynamics.metricsLagSteps > 1 ? earlier ?? current : current
         earlier = current
         var observation = Observation(replicas: allocation.replicas)

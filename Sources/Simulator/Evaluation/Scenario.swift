@@ -1,0 +1,74 @@
+// The plan of an evaluation: which applications under which loads, with training and test windows kept apart.
+
+import Scaling
+
+/// Where load comes from.
+public enum LoadSource: Sendable {
+    case trace(LoadTrace)
+    /// Generated, with ingredients drawn for every window.
+    case generated(name: String)
+
+    public var name: String {
+        switch self {
+        case .trace(let trace): trace.name
+        case .generated(let name): name
+        }
+    }
+}
+
+/// Applications x loads x windows. Everything follows from the seed.
+public struct Scenario: Sendable {
+    /// The half of a trace that windows are drawn from. They do not overlap; generated loads differ by seed.
+    public enum Part: Int, Sendable {
+        case training, test
+
+        var range: Range<Double> { self == .training ? 0..<0.55 : 0.55..<1 }
+    }
+
+    public var applications: [SyntheticApplication]
+    public var sources: [LoadSource]
+    public var windows = 3
+    public var steps = 100
+    public var warmUpSteps = 30
+    public var dynamics = ClusterDynamics()
+    /// Every window at this share of the capacity instead of one drawn for each, log-uniform from 0.15 to 0.9.
+    public var fixedLevel: Double?
+    public var seed: UInt64
+
+    public init(applications: [SyntheticApplication], sources: [LoadSource], seed: UInt64) {
+        self.applications = applications
+        self.sources = sources
+        self.seed = seed
+    }
+
+    /// The trials of one application, source by source. A source without a usable window of this length has none.
+    public func trials(application index: Int, part: Part) -> [Trial] {
+        let application = applications[index]
+        let profile = application.profile
+        let capacity = application.capacity(profile: profile)
+        var result: [Trial] = []
+        for (number, source) in sources.enumerated() {
+            let key = (index * 1000 + number) * 2 + part.rawValue
+            var random = SimulationRandom(seed: seed, index: key)
+            for shape in shapes(of: source, part: part, random: &random) {
+                let level = LoadLevel.draw(using: &random)
+                result.append(
+                    Trial(
+                        application: application, profile: profile, dynamics: dynamics,
+                        load: LoadLevel.scale(shape, to: fixedLevel ?? level, of: capacity),
+                        warmUpSteps: warmUpSteps, seed: random.next()))
+            }
+        }
+        return result
+    }
+
+    private func shapes(of source: LoadSource, part: Part, random: inout SimulationRandom) -> [[Double]] {
+        let total = steps + warmUpSteps
+        switch source {
+        case .trace(let trace):
+            return trace.windows(count: windows, steps: total, seed: random.next(), part: part.range)
+        case .generated:
+            return (0..<windows).map { _ in LoadGenerator.window(steps: total, seed: random.next()) }
+        }
+    }
+}
