@@ -2,7 +2,7 @@
 
 import { element, keepingPlace, refresh, row, svg, table } from "./dom.js";
 import { STAGES } from "./explain.js";
-import { count, fixed, fullTime, isNumber, percent } from "./format.js";
+import { count, fixed, fullTime, isNumber, percent, plural } from "./format.js";
 import { domain, linear, runs, ticks, trailingMeans } from "./scale.js";
 import { clockNode } from "./time.js";
 
@@ -221,7 +221,7 @@ function axes({ points, low, high, x, y, bottom, stripBottom, width }) {
       svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
       svg("text", { x: MARGIN.left - 8, y: y(value) + 4, "text-anchor": "end" }, fixed(value, decimals)),
     ]),
-    ticks(from, to, Math.max(2, width / 110), true).map((value) => [
+    ticks(from, to, Math.max(4, width / 110), true).map((value) => [
       svg("line", { class: "notch", x1: x(value), x2: x(value), y1: stripBottom, y2: stripBottom + 4 }),
       svg("text", { x: x(value), y: stripBottom + 17, "text-anchor": "middle" }, count(value)),
     ]),
@@ -317,6 +317,6 @@ function figures(points) {
     fixed(point.rulesReward), percent(point.violations, 1),
   ]));
   return element("details", { "data-key": "figures" },
-    element("summary", {}, `The newest ${count(newest.length)} as a table`),
+    element("summary", {}, `The newest ${plural(newest.length, "episode")} as a table`),
     element("div", { class: "scroll" }, table("Rewards, newest episode first", TABLE_COLUMNS, rows)));
 }
