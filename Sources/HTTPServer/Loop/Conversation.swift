@@ -10,7 +10,8 @@ struct Conversation {
         case idle
         case head
         case body
-        /// The answer is written already, the body is read and dropped to keep the connection.
+        /// The answer is known already (404, 401) and held back while the body is read and dropped: it may yet turn out
+        /// to be malformed.
         case discarding
         /// The last answer is a stream; what the client sends is ignored.
         case streaming
@@ -43,6 +44,8 @@ struct Conversation {
     private var isStarved = false
     /// Whether a stream goes out in chunks (HTTP/1.1) or ends with the connection (HTTP/1.0).
     private var chunksStream = true
+    /// The answer of a request whose body is being discarded.
+    private var held: (box: Outbox, style: AnswerStyle)?
     private let connection: UInt32
     private let generation: UInt32
     let peer: PeerAddress
@@ -102,6 +105,7 @@ struct Conversation {
                 case .complete:
                     if stage == .discarding {
                         stage = .idle
+                        emitHeld(context)
                     } else {
                         if !isMatched { match = route(inbox, context) }
                         answer(inbox, match, context)
@@ -171,13 +175,42 @@ struct Conversation {
         }
         if mayPass { mayPass = answerWithoutRoute(match, head, context) }
         if !mayPass {
-            // An early answer. With 100-continue it is unknown whether the body will come: close.
-            emit(style(head, context, closes: head.expectsContinue && head.hasBody), context, at: context.now)
-            if stage != .ended { stage = .discarding }
+            reject(head, context)
         } else if head.expectsContinue, head.hasBody, bytes.count == inbox.parser.consumed {
             append(context) { $0.append("HTTP/1.1 100 Continue\r\n\r\n") }
         }
         return match
+    }
+
+    /// Answers, as the draft has it, a request that no handler will see.
+    private mutating func reject(_ head: RequestHead, _ context: LoopContext) {
+        if !head.hasBody {
+            emit(style(head, context), context, at: context.now)
+            if stage != .ended { stage = .discarding }
+        } else if head.expectsContinue {
+            // Whether the body will come after this answer is unknown, so the connection cannot go on.
+            emit(style(head, context, closes: true), context, at: context.now)
+        } else {
+            let box = context.takeOutbox()
+            let style = style(head, context)
+            context.writeAnswer(style, into: &box.bytes)
+            held = (box, style)
+            stage = .discarding
+        }
+    }
+
+    private mutating func emitHeld(_ context: LoopContext) {
+        guard let (box, style) = held else { return }
+        held = nil
+        append(context) { $0.append(box.bytes.bytes) }
+        context.give(back: box)
+        context.answeredAtOnce += 1
+        if style.closes { stage = .ended }
+    }
+
+    private mutating func dropHeld(_ context: LoopContext) {
+        if let (box, _) = held { context.give(back: box) }
+        held = nil
     }
 
     private func route(_ inbox: Inbox, _ context: LoopContext) -> RouteTable.Match {
@@ -332,13 +365,9 @@ struct Conversation {
         context.draft.reset()
         let item = ProblemItem(pointer: "", code: error.code.description, detail: error.detail.description)
         Response(context.draft).problem(error.status, detail: error.detail.description, errors: [item])
-        // After an early answer the request has had its one answer; only the connection can end now.
-        if stage == .discarding {
-            stage = .ended
-        } else {
-            let isHead = inbox?.parser.head.method == .head
-            emit(AnswerStyle(isHead: isHead, closes: true), context, at: context.now)
-        }
+        dropHeld(context)
+        let isHead = inbox?.parser.head.method == .head
+        emit(AnswerStyle(isHead: isHead, closes: true), context, at: context.now)
         releaseInbox(context)
     }
 
@@ -454,6 +483,7 @@ struct Conversation {
         stage = .ended
         if let box = outbox { context.give(back: box) }
         outbox = nil
+        dropHeld(context)
         (sent, released) = (0, 0)
         releaseInbox(context)
     }

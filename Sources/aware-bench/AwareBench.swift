@@ -1,0 +1,11 @@
+// The benchmarks, one subcommand for each table of figures.
+
+import ArgumentParser
+
+@main
+struct AwareBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "aware-bench",
+        abstract: "Measures aware beside its peers, side by side in one run.",
+        subcommands: [FixedServer.self])
+}
