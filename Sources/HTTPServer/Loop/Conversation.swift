@@ -424,6 +424,11 @@ struct Conversation {
         }
     }
 
+    /// Makes all deferred answers ready, as the handlers wrote them.
+    mutating func releaseAll(_ context: LoopContext) {
+        for slot in slots[firstSlot...] where !slot.isReady { _ = complete(slot.request, with: nil, context) }
+    }
+
     private mutating func closeSlots(_ count: Int, _ context: LoopContext) {
         openSlots -= count
         context.deferredOpen -= count

@@ -140,7 +140,9 @@ struct RequestParser: ~Copyable {
             let found = memchr(base + scanned, 0x0A, bytes.count - scanned)
         else {
             scanned = max(scanned, bytes.count)
-            try checkLength(of: bytes.count - consumed)
+            // A CR at the end is most likely the line's own.
+            let terminator = bytes.last == 0x0D ? 1 : 0
+            try checkLength(of: max(0, bytes.count - consumed - terminator))
             if phase == .requestLine, bytes.count > consumed, !startsLikeRequest(bytes[consumed]) {
                 throw .bad("request_line", "a request starts with a method")
             }
