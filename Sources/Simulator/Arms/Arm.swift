@@ -9,6 +9,8 @@ public struct Arm: Sendable {
     public let summary: String
     /// Settings to choose from on training windows; empty when the arm has none.
     let candidates: @Sendable (SyntheticApplication) -> [Setting]
+    /// Whether there is anything to choose from.
+    public let needsCalibration: Bool
     /// How the chosen one is picked among the candidates' training results (in the candidates' order).
     let choose: @Sendable ([TrialResult]) -> Int
 
@@ -32,11 +34,16 @@ public struct Arm: Sendable {
         self.summary = summary
         self.candidates = candidates
         self.choose = choose
+        needsCalibration = true
     }
 
     /// An arm without settings.
     public init(name: String, summary: String, make: @escaping @Sendable (Trial) -> any Controller) {
-        self.init(name: name, summary: summary, candidates: { _ in [Setting("", make: make)] })
+        self.name = name
+        self.summary = summary
+        candidates = { _ in [Setting("", make: make)] }
+        choose = Arm.highestReward
+        needsCalibration = false
     }
 
     /// The candidate with the best mean reward; the first of equals.

@@ -56,7 +56,7 @@ public struct Scenario: Sendable {
                     Trial(
                         application: application, profile: profile, dynamics: dynamics,
                         load: LoadLevel.scale(shape, to: fixedLevel ?? level, of: capacity),
-                        warmUpSteps: warmUpSteps, seed: random.next()))
+                        warmUpSteps: warmUpSteps, seed: random.next(), source: source.name))
             }
         }
         return result

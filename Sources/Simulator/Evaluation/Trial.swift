@@ -12,10 +12,12 @@ public struct Trial: Sendable {
     /// Decision steps at the beginning that are played but not counted: histories fill, the start is forgotten.
     public let warmUpSteps: Int
     public let seed: UInt64
+    /// Name of the load.
+    public let source: String
 
     public init(
         application: SyntheticApplication, profile: Profile? = nil, dynamics: ClusterDynamics = ClusterDynamics(),
-        load: [Double], warmUpSteps: Int, seed: UInt64
+        load: [Double], warmUpSteps: Int, seed: UInt64, source: String = ""
     ) {
         self.application = application
         self.profile = profile ?? application.profile
@@ -23,6 +25,7 @@ public struct Trial: Sendable {
         self.load = load
         self.warmUpSteps = warmUpSteps
         self.seed = seed
+        self.source = source
     }
 
     var subStepsPerStep: Int { max(1, Int(Double(profile.stepSeconds) / Cluster.subStepSeconds)) }
