@@ -253,6 +253,7 @@ actor EventLoop {
             case .adopt(let descriptor, let peer): adopt(descriptor, peer)
             case .release(let deferrals): apply(deferrals)
             case .complete(let answers): apply(answers)
+            case .beginStream(let handle): begin(handle)
             case .stream(let handle, let bytes):
                 handle.taken(bytes.count)
                 if let connection = streaming(handle) {
@@ -272,13 +273,18 @@ actor EventLoop {
         if !stalled.isEmpty { executor.queue.async { self.assumeIsolated { $0.wake() } } }
     }
 
+    /// Ties a handle to its connection; if the handler answered otherwise, or the client has gone, the stream is over.
+    private func begin(_ handle: StreamHandle) {
+        guard let connection = connections.find(handle.deferral.connection, handle.deferral.generation),
+            connection.conversation.stage == .streaming, connection.stream == nil
+        else { return handle.ended() }
+        connection.stream = handle
+        statistics.add(.streams)
+    }
+
     private func streaming(_ handle: StreamHandle) -> Connection? {
-        guard let connection = connections.find(handle.deferral.connection, handle.deferral.generation) else {
-            handle.ended()
-            return nil
-        }
-        if connection.conversation.stage == .streaming, connection.stream == nil { connection.stream = handle }
-        return connection.stream === handle ? connection : nil
+        let connection = connections.find(handle.deferral.connection, handle.deferral.generation)
+        return connection?.stream === handle ? connection : nil
     }
 
     // MARK: Time and the end

@@ -8,6 +8,7 @@ final class Mailbox: Sendable {
         case adopt(descriptor: Int32, peer: PeerAddress)
         case release([Deferral])
         case complete([(Deferral, ResponseBytes)])
+        case beginStream(StreamHandle)
         case stream(StreamHandle, [UInt8])
         case endStream(StreamHandle)
         case drain
@@ -48,7 +49,10 @@ final class Mailbox: Sendable {
             streams.subtract(1, ordering: .relaxed)
             return nil
         }
-        return StreamHandle(deferral, mailbox: self, bytesMax: options.streamBytesMax)
+        let handle = StreamHandle(deferral, mailbox: self, bytesMax: options.streamBytesMax)
+        // Read when the handler has returned: the loop then ties the handle to its connection, or finds no stream there.
+        post(.beginStream(handle))
+        return handle
     }
 
     func streamClosed() {

@@ -22,11 +22,6 @@ public final class StreamHandle: Sendable {
         self.bytesMax = bytesMax
     }
 
-    deinit {
-        // A handler that opened a stream and then answered otherwise leaves a handle that was never closed.
-        if !state.withLock({ $0.isClosed }) { mailbox.streamClosed() }
-    }
-
     /// Whether the stream has ended, by `close` or because the client has gone or was too slow.
     public var isClosed: Bool { state.withLock { $0.isClosed } }
 
