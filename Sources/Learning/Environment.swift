@@ -46,9 +46,11 @@ extension DiscreteEnvironment {
 
 extension Policy {
     /// Plays up to `steps` steps from a reset and returns them, ready for `PPO.update`.
-    /// - Parameter greedy: take the most probable actions instead of drawing them.
+    /// - Parameters:
+    ///   - greedy: take the most probable actions instead of drawing them.
+    ///   - exploration: share of random actions (`Learner.exploration`).
     public func play<World: DiscreteEnvironment>(
-        _ world: inout World, steps: Int, greedy: Bool = false, embedding: [Float] = [],
+        _ world: inout World, steps: Int, greedy: Bool = false, exploration: Float = 0, embedding: [Float] = [],
         scratch: PolicyScratch, using generator: inout RandomGenerator
     ) -> Episode {
         var episode = Episode()
@@ -72,7 +74,7 @@ extension Policy {
                             } else {
                                 decide(
                                     observation: observation, embedding: embedding, mask: mask, memory: memory,
-                                    scratch: scratch, sampling: &generator)
+                                    scratch: scratch, sampling: &generator, exploration: exploration)
                             }
                         }
                     }

@@ -143,9 +143,8 @@ public struct PPO: Sendable {
 
     /// Adam's rate of the next update.
     public var learningRate: Float {
-        guard let final = options.finalLearningRate, options.annealedUpdates > 0 else { return options.learningRate }
-        let progress = Swift.min(Float(updates) / Float(options.annealedUpdates), 1)
-        return options.learningRate + progress * (final - options.learningRate)
+        annealed(
+            from: options.learningRate, to: options.finalLearningRate, step: updates, steps: options.annealedUpdates)
     }
 
     /// Learns from episodes that were played with `policy` as it stood before this call.

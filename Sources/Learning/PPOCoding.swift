@@ -1,4 +1,4 @@
-// Saves and restores a PPO trainer: a run that goes on from a checkpoint gives the same bytes as one never stopped.
+// Saves and restores PPO and REINFORCE: a run that goes on from a checkpoint gives the same bytes as one never stopped.
 
 import Neural
 import Scaling
@@ -89,6 +89,49 @@ extension PPO.Options {
         case 0: minibatch = .steps(count)
         case 1: minibatch = .episodes(count)
         default: throw .malformed
+        }
+    }
+}
+
+extension REINFORCE {
+    private static let magic: [UInt8] = Array("AWRF".utf8)
+
+    public func encode() -> [UInt8] {
+        var writer = ByteWriter(reserving: parameters.values.count * 12 + 256)
+        shape.encode(into: &writer)
+        for value in [
+            options.discount, options.learningRate, options.finalLearningRate ?? .nan, options.valueCoefficient,
+            options.entropy, options.finalEntropy ?? .nan, options.gradientNorm,
+        ] { writer.write(value) }
+        for value in [options.annealedUpdates, options.episodesPerUpdate, updates] { writer.write(UInt64(value)) }
+        writer.write(parameters.values)
+        optimizer.encode(into: &writer)
+        return Envelope.wrap(writer.bytes, magic: Self.magic, version: 1)
+    }
+
+    public init(decoding bytes: [UInt8]) throws {
+        var reader = ByteReader(try Envelope.unwrap(bytes, magic: Self.magic, version: 1))
+        do {
+            let shape = try PolicyShape(from: &reader)
+            var options = Options()
+            options.discount = try reader.float()
+            options.learningRate = try reader.float()
+            let final = try reader.float()
+            options.finalLearningRate = final.isNaN ? nil : final
+            options.valueCoefficient = try reader.float()
+            options.entropy = try reader.float()
+            let finalEntropy = try reader.float()
+            options.finalEntropy = finalEntropy.isNaN ? nil : finalEntropy
+            options.gradientNorm = try reader.float()
+            options.annealedUpdates = try reader.count()
+            options.episodesPerUpdate = try reader.count()
+            self.init(shape: shape, options: options, seed: 0)
+            updates = try reader.count()
+            parameters.values = try reader.floats(count: network.layout.count)
+            optimizer = try Adam(from: &reader, count: network.layout.count, options: .init())
+            guard reader.isAtEnd else { throw CodingFailure.wrongSize }
+        } catch is ByteReader.Failure {
+            throw CodingFailure.damaged
         }
     }
 }

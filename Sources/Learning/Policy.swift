@@ -59,11 +59,13 @@ public final class Policy: Sendable {
     }
 
     /// The same, but each head's action is drawn from its probabilities.
+    /// - Parameter exploration: share of heads for which every legal action is equally likely instead. The
+    ///   log-probability stays the policy's own: only off-policy algorithms may use this.
     public func decide(
         observation: UnsafeBufferPointer<Float>, embedding: UnsafeBufferPointer<Float> = .empty,
         mask: UnsafeBufferPointer<UInt8> = .empty, memory: UnsafeMutableBufferPointer<Float> = .empty,
         bias: UnsafeBufferPointer<Float> = .empty, scratch: PolicyScratch,
-        sampling generator: inout RandomGenerator
+        sampling generator: inout RandomGenerator, exploration: Float = 0
     ) {
         let isUsable = evaluate(
             observation: observation, embedding: embedding, mask: mask, memory: memory, bias: bias, scratch: scratch)
@@ -71,9 +73,12 @@ public final class Policy: Sendable {
         var offset = 0
         for head in shape.heads.indices {
             let count = shape.heads[head]
-            let action = Categorical.sample(
-                probabilities: scratch.probabilities.baseAddress! + offset, count: count,
-                uniform: generator.uniform())
+            let action =
+                exploration > 0 && generator.uniform() < exploration
+                ? randomAction(offset..<offset + count, mask: mask, using: &generator)
+                : Categorical.sample(
+                    probabilities: scratch.probabilities.baseAddress! + offset, count: count,
+                    uniform: generator.uniform())
             choose(action, head: head, offset: offset, memory: memory, scratch: scratch)
             offset += count
         }
@@ -166,6 +171,22 @@ public final class Policy: Sendable {
         scratch.isFinite = true
         scratch.logProbability = 0
         return true
+    }
+
+    /// Any legal action of a head, by its index in the head.
+    private func randomAction(
+        _ head: Range<Int>, mask: UnsafeBufferPointer<UInt8>, using generator: inout RandomGenerator
+    ) -> Int {
+        guard !mask.isEmpty else { return generator.below(head.count) }
+        var legal = 0
+        for index in head where mask[index] != 0 { legal += 1 }
+        guard legal > 0 else { return 0 }
+        var rest = generator.below(legal)
+        for index in head where mask[index] != 0 {
+            if rest == 0 { return index - head.lowerBound }
+            rest -= 1
+        }
+        return 0
     }
 
     @inline(__always)

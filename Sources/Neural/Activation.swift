@@ -1,5 +1,9 @@
 // Elementwise functions and their derivatives, written so that the compiler turns each loop into vector instructions.
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// What stands between two layers.
 public enum Activation: UInt8, Sendable, Hashable, CaseIterable {
     case none, relu, tanh
@@ -47,6 +51,10 @@ public func exponential(_ argument: Float) -> Float {
     let scale = Float(bitPattern: (shifted.bitPattern &+ 127) << 23)
     return p * scale
 }
+
+/// The C library's logarithm, for modules that do not import it.
+@inline(__always)
+public func naturalLogarithm(_ x: Float) -> Float { logf(x) }
 
 /// 1 / (1 + e^-x).
 @inline(__always)

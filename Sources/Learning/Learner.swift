@@ -1,0 +1,26 @@
+// What all algorithms over discrete actions have in common: they play as a `Policy` and learn from `Episode`s.
+
+/// An algorithm with its weights. One that was encoded, decoded and given the same episodes gives the same bytes.
+public protocol Learner: Sendable {
+    associatedtype Diagnostics: Sendable
+    var shape: PolicyShape { get }
+    /// The policy as it stands: what is played, and what is published.
+    var policy: Policy { get }
+    /// Share of uniformly random actions that play for learning should mix in; 0 where sampling is enough.
+    var exploration: Float { get }
+    /// Learns from episodes that were just played. Episodes that are not valid are skipped.
+    mutating func update(_ episodes: [Episode]) -> Diagnostics
+    /// Everything needed to go on exactly: weights, optimiser, replay, random state, schedule.
+    func encode() -> [UInt8]
+    /// - Throws: `CodingFailure`; never traps, whatever the bytes are.
+    init(decoding bytes: [UInt8]) throws
+}
+
+extension Learner {
+    public var exploration: Float { 0 }
+}
+
+extension PPO: Learner {}
+extension REINFORCE: Learner {}
+extension DQN: Learner {}
+extension DDPG: Learner {}
