@@ -141,7 +141,7 @@ enum DecideRoute {
         loop.writer.reset()
         DecisionCodec.write(decision, application: name, to: &loop.writer)
         response.contentType = .json
-        response.body(loop.writer.bytes)
+        response.body { $0.append(loop.writer.written) }
     }
 
     static func failure(_ error: any Error) -> ResponseBytes {

@@ -1,32 +1,82 @@
 // Writes JSON straight into bytes: commas and escapes are its business, structure is the caller's.
 
 /// Appends one document. Members are written in the order of the calls; nothing is sorted or buffered.
-struct JSONWriter {
-    private(set) var bytes: [UInt8]
+///
+/// It owns its memory instead of using an array, because every decision is written through it: an append is one
+/// comparison and a copy.
+struct JSONWriter: ~Copyable {
+    private var base: UnsafeMutablePointer<UInt8>
+    private var capacity: Int
+    private var count = 0
     private var needsComma = false
 
     init(reserving capacity: Int = 512) {
-        bytes = []
-        bytes.reserveCapacity(capacity)
+        self.capacity = Swift.max(capacity, 64)
+        base = .allocate(capacity: self.capacity)
     }
+
+    deinit { base.deallocate() }
+
+    /// The document so far, as an array of its own.
+    var bytes: [UInt8] { Array(written) }
+
+    /// The document so far; valid until the next call.
+    var written: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
     /// Forgets the document and keeps the memory.
     mutating func reset() {
-        bytes.removeAll(keepingCapacity: true)
+        count = 0
         needsComma = false
     }
 
+    @inline(__always)
+    private mutating func reserve(_ extra: Int) {
+        if capacity - count < extra { grow(extra) }
+    }
+
+    @inline(never)
+    private mutating func grow(_ extra: Int) {
+        let wanted = Swift.max(capacity * 2, count + extra)
+        let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: wanted)
+        larger.update(from: base, count: count)
+        base.deallocate()
+        (base, capacity) = (larger, wanted)
+    }
+
+    @inline(__always)
+    private mutating func append(_ byte: UInt8) {
+        reserve(1)
+        base[count] = byte
+        count += 1
+    }
+
+    @inline(__always)
+    private mutating func append(_ source: UnsafeBufferPointer<UInt8>) {
+        guard let start = source.baseAddress else { return }
+        reserve(source.count)
+        (base + count).update(from: start, count: source.count)
+        count += source.count
+    }
+
+    @inline(__always)
+    private mutating func append(text: StaticString) {
+        append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    @inline(__always)
     private mutating func separate() {
-        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        if needsComma { append(UInt8(ascii: ",")) }
         needsComma = true
     }
 
+    @inline(__always)
     private mutating func name(_ key: StaticString) {
+        reserve(key.utf8CodeUnitCount + 4)
         separate()
-        bytes.append(UInt8(ascii: "\""))
-        key.withUTF8Buffer { bytes.append(contentsOf: $0) }
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
+        append(UInt8(ascii: "\""))
+        append(text: key)
+        append(UInt8(ascii: "\""))
+        append(UInt8(ascii: ":"))
     }
 
     // MARK: Structure
@@ -39,14 +89,15 @@ struct JSONWriter {
         nest(key, UInt8(ascii: "["), UInt8(ascii: "]"), body)
     }
 
+    @inline(__always)
     private mutating func nest(
         _ key: StaticString?, _ open: UInt8, _ close: UInt8, _ body: (inout JSONWriter) -> Void
     ) {
         if let key { name(key) } else { separate() }
-        bytes.append(open)
+        append(open)
         needsComma = false
         body(&self)
-        bytes.append(close)
+        append(close)
         needsComma = true
     }
 
@@ -61,7 +112,7 @@ struct JSONWriter {
     }
     mutating func member(_ key: StaticString, _ value: Int) {
         name(key)
-        append(ascii: value)
+        append(integer: value)
     }
     mutating func member(_ key: StaticString, _ value: Bool) {
         name(key)
@@ -83,13 +134,13 @@ struct JSONWriter {
     mutating func member(named key: String, _ value: Double) {
         separate()
         append(string: key)
-        bytes.append(UInt8(ascii: ":"))
+        append(UInt8(ascii: ":"))
         append(number: value)
     }
     /// A member whose value is already JSON.
-    mutating func member(_ key: StaticString, json: some Sequence<UInt8>) {
+    mutating func member(_ key: StaticString, json: [UInt8]) {
         name(key)
-        bytes.append(contentsOf: json)
+        json.withUnsafeBufferPointer { append($0) }
     }
 
     // MARK: Elements of an array
@@ -102,69 +153,89 @@ struct JSONWriter {
         separate()
         append(number: value)
     }
-    mutating func element(json: some Sequence<UInt8>) {
+    mutating func element(json: [UInt8]) {
         separate()
-        bytes.append(contentsOf: json)
+        json.withUnsafeBufferPointer { append($0) }
     }
 
     // MARK: Scalars
 
-    private mutating func append(text: StaticString) {
-        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
-    }
-
-    private mutating func append(ascii value: Int) {
+    private mutating func append(integer value: Int) {
+        reserve(20)
+        if value < 0 { append(UInt8(ascii: "-")) }
         var magnitude = value.magnitude
-        if value < 0 { bytes.append(UInt8(ascii: "-")) }
-        let start = bytes.count
+        var digits = 1
+        var bound: UInt = 10
+        while digits < 20, magnitude >= bound {
+            digits += 1
+            let (next, overflow) = bound.multipliedReportingOverflow(by: 10)
+            if overflow { break }
+            bound = next
+        }
+        var position = count + digits
+        count = position
         repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(magnitude % 10))
+            position -= 1
+            base[position] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: magnitude % 10)
             magnitude /= 10
         } while magnitude > 0
-        bytes[start...].reverse()
     }
 
     /// Six decimals are enough for every figure aware reports, and cheaper than the shortest exact form.
     private mutating func append(number value: Double) {
         guard value.isFinite else { return append(text: "null") }
-        guard value.magnitude < 1e9 else { return append(string: value) }
+        guard value.magnitude < 1e9 else { return append(large: value) }
         let scaled = (value.magnitude * 1e6).rounded()
-        if value < 0, scaled > 0 { bytes.append(UInt8(ascii: "-")) }
+        if value < 0, scaled > 0 { append(UInt8(ascii: "-")) }
         let units = Int(scaled)
-        append(ascii: units / 1_000_000)
+        append(integer: units / 1_000_000)
         var fraction = units % 1_000_000
         guard fraction > 0 else { return }
-        bytes.append(UInt8(ascii: "."))
+        append(UInt8(ascii: "."))
         var divisor = 100_000
         while fraction > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(fraction / divisor))
+            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: fraction / divisor))
             fraction %= divisor
             divisor /= 10
         }
     }
 
-    private mutating func append(string value: Double) {
-        if let whole = Int(exactly: value) { append(ascii: whole) } else { bytes.append(contentsOf: "\(value)".utf8) }
+    private mutating func append(large value: Double) {
+        if let whole = Int(exactly: value) { return append(integer: whole) }
+        var text = "\(value)"
+        text.withUTF8 { append($0) }
     }
 
     private mutating func append(string value: String) {
-        bytes.append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "\""))
         var value = value
         value.withUTF8 { utf8 in
-            for byte in utf8 {
-                switch byte {
-                case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                    bytes.append(UInt8(ascii: "\\"))
-                    bytes.append(byte)
-                case 0..<0x20:
-                    bytes.append(contentsOf: [0x5C, 0x75, 0x30, 0x30])
-                    bytes.append(Self.hexDigits[Int(byte >> 4)])
-                    bytes.append(Self.hexDigits[Int(byte & 15)])
-                default: bytes.append(byte)
-                }
+            if utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+                append(utf8)
+            } else {
+                append(escaping: utf8)
             }
         }
-        bytes.append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "\""))
     }
-    private static let hexDigits = Array("0123456789abcdef".utf8)
+
+    @inline(never)
+    private mutating func append(escaping utf8: UnsafeBufferPointer<UInt8>) {
+        for byte in utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                append(UInt8(ascii: "\\"))
+                append(byte)
+            case 0..<0x20:
+                append(text: "\\u00")
+                append(Self.hexDigit(byte >> 4))
+                append(Self.hexDigit(byte & 15))
+            default: append(byte)
+            }
+        }
+    }
+
+    private static func hexDigit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    }
 }

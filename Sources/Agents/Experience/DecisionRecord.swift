@@ -108,40 +108,73 @@ public enum DecisionRecord {
             memoryBytes: Int(try reader.integer(Int64.self)))
     }
 
-    private static let doubleFields: [any WritableKeyPath<Observation, Double?> & Sendable] = [
-        \.cpuUtilization, \.memoryUtilization, \.latencySeconds, \.sloPreservation, \.requestRate, \.throughput,
-        \.networkUtilization, \.ioUtilization, \.throttledRatio, \.time, \.reward,
-    ]
-    private static let integerFields: [any WritableKeyPath<Observation, Int?> & Sendable] = [
-        \.cpuMillicores, \.memoryBytes, \.readyReplicas, \.oomKills,
-    ]
+    /// Bits that say which optional fields of an observation follow, in this order.
+    private enum Present {
+        static let applied: UInt32 = 1 << 30
+        static let done: UInt32 = 1 << 31
+    }
 
     /// A bit for every optional field that is there, then those fields.
     private static func write(_ observation: Observation, to writer: inout ByteWriter) {
         var present: UInt32 = 0
-        for (bit, field) in doubleFields.enumerated() where observation[keyPath: field] != nil { present |= 1 << bit }
-        for (bit, field) in integerFields.enumerated() where observation[keyPath: field] != nil {
-            present |= 1 << (16 + bit)
-        }
-        if observation.applied { present |= 1 << 30 }
-        if observation.done { present |= 1 << 31 }
+        if observation.cpuUtilization != nil { present |= 1 << 0 }
+        if observation.memoryUtilization != nil { present |= 1 << 1 }
+        if observation.latencySeconds != nil { present |= 1 << 2 }
+        if observation.sloPreservation != nil { present |= 1 << 3 }
+        if observation.requestRate != nil { present |= 1 << 4 }
+        if observation.throughput != nil { present |= 1 << 5 }
+        if observation.networkUtilization != nil { present |= 1 << 6 }
+        if observation.ioUtilization != nil { present |= 1 << 7 }
+        if observation.throttledRatio != nil { present |= 1 << 8 }
+        if observation.time != nil { present |= 1 << 9 }
+        if observation.reward != nil { present |= 1 << 10 }
+        if observation.cpuMillicores != nil { present |= 1 << 11 }
+        if observation.memoryBytes != nil { present |= 1 << 12 }
+        if observation.readyReplicas != nil { present |= 1 << 13 }
+        if observation.oomKills != nil { present |= 1 << 14 }
+        if observation.applied { present |= Present.applied }
+        if observation.done { present |= Present.done }
         writer.write(present)
         writer.write(Int32(clamping: observation.replicas))
-        for field in doubleFields { if let value = observation[keyPath: field] { writer.write(value) } }
-        for field in integerFields { if let value = observation[keyPath: field] { writer.write(Int64(value)) } }
+        if let value = observation.cpuUtilization { writer.write(value) }
+        if let value = observation.memoryUtilization { writer.write(value) }
+        if let value = observation.latencySeconds { writer.write(value) }
+        if let value = observation.sloPreservation { writer.write(value) }
+        if let value = observation.requestRate { writer.write(value) }
+        if let value = observation.throughput { writer.write(value) }
+        if let value = observation.networkUtilization { writer.write(value) }
+        if let value = observation.ioUtilization { writer.write(value) }
+        if let value = observation.throttledRatio { writer.write(value) }
+        if let value = observation.time { writer.write(value) }
+        if let value = observation.reward { writer.write(value) }
+        if let value = observation.cpuMillicores { writer.write(Int64(value)) }
+        if let value = observation.memoryBytes { writer.write(Int64(value)) }
+        if let value = observation.readyReplicas { writer.write(Int64(value)) }
+        if let value = observation.oomKills { writer.write(Int64(value)) }
     }
 
     private static func readObservation(from reader: inout ByteReader) throws -> Observation {
         let present = try reader.integer(UInt32.self)
         var observation = Observation(replicas: Int(try reader.integer(Int32.self)))
-        observation.applied = present & 1 << 30 != 0
-        observation.done = present & 1 << 31 != 0
-        for (bit, field) in doubleFields.enumerated() where present & 1 << bit != 0 {
-            observation[keyPath: field] = try reader.double()
-        }
-        for (bit, field) in integerFields.enumerated() where present & 1 << (16 + bit) != 0 {
-            observation[keyPath: field] = Int(try reader.integer(Int64.self))
-        }
+        observation.applied = present & Present.applied != 0
+        observation.done = present & Present.done != 0
+        func number(_ bit: UInt32) throws -> Double? { present & 1 << bit != 0 ? try reader.double() : nil }
+        func integer(_ bit: UInt32) throws -> Int? { present & 1 << bit != 0 ? Int(try reader.integer(Int64.self)) : nil }
+        observation.cpuUtilization = try number(0)
+        observation.memoryUtilization = try number(1)
+        observation.latencySeconds = try number(2)
+        observation.sloPreservation = try number(3)
+        observation.requestRate = try number(4)
+        observation.throughput = try number(5)
+        observation.networkUtilization = try number(6)
+        observation.ioUtilization = try number(7)
+        observation.throttledRatio = try number(8)
+        observation.time = try number(9)
+        observation.reward = try number(10)
+        observation.cpuMillicores = try integer(11)
+        observation.memoryBytes = try integer(12)
+        observation.readyReplicas = try integer(13)
+        observation.oomKills = try integer(14)
         return observation
     }
 

@@ -7,13 +7,16 @@ public struct GuardRecord: Sendable, Equatable {
         case killSwitch, badData, limits, maxStepUp, maxStepDown, stabilization, reversalBudget, capacity, pin, pause,
             freezeDown
 
-        public var name: String { "\(self)" }
+        public var name: String { Self.names[Int(rawValue)] }
+        /// Looked up once: a description by reflection costs as much as a whole decision.
+        private static let names = allCases.map { "\($0)" }
     }
 
     public enum Field: UInt8, Sendable, CaseIterable {
         case replicas, cpu, memory
 
-        public var name: String { "\(self)" }
+        public var name: String { Self.names[Int(rawValue)] }
+        private static let names = allCases.map { "\($0)" }
     }
 
     public var rule: Rule
