@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "Simulator", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
         .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
         .target(
-            name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
+            name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
         .target(
             name: "API", dependencies: ["HTTPServer", "Agents", "Store", "Scaling", "CJSON"],

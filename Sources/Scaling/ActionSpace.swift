@@ -121,6 +121,19 @@ public struct ActionSpace: Sendable, Equatable {
         }
     }
 
+    /// The mask as one bit a choice, the first choice lowest. For spaces of at most 32 choices.
+    public func maskBits(for allocation: Allocation, _ profile: Profile) -> UInt32 {
+        var bits: UInt32 = 0
+        var position: UInt32 = 0
+        for head in heads {
+            for (index, choice) in head.choices.enumerated() {
+                if index == head.noop || Self.isLegal(choice, for: allocation, profile) { bits |= 1 << position }
+                position += 1
+            }
+        }
+        return bits
+    }
+
     private static func isLegal(_ change: Change, for allocation: Allocation, _ profile: Profile) -> Bool {
         func leads(_ from: Int, to next: Int, _ lowest: Int, _ highest: Int) -> Bool {
             if next > from { return next <= highest || from < lowest }

@@ -1,33 +1,58 @@
 // Writes and reads plain values as little-endian bytes: the form of every blob that aware stores.
 
-/// Appends values to a byte array.
+/// Appends values to a byte array. Inlinable throughout: records are written on the request path.
+@frozen
 public struct ByteWriter: Sendable {
-    public private(set) var bytes: [UInt8] = []
+    public var bytes: [UInt8]
 
-    public init(reserving capacity: Int = 0) { bytes.reserveCapacity(capacity) }
-
-    public mutating func write<T: FixedWidthInteger>(_ value: T) {
-        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    @inlinable
+    public init(reserving capacity: Int = 0) {
+        bytes = []
+        bytes.reserveCapacity(capacity)
     }
+
+    @inlinable
+    public mutating func append(_ source: UnsafeRawBufferPointer) {
+        bytes.append(contentsOf: source)
+    }
+
+    @inlinable
+    public mutating func write<T: FixedWidthInteger>(_ value: T) {
+        withUnsafeBytes(of: value.littleEndian) { append($0) }
+    }
+    @inlinable
     public mutating func write(_ value: Float) { write(value.bitPattern) }
+    @inlinable
     public mutating func write(_ value: Double) { write(value.bitPattern) }
+    @inlinable
     public mutating func write(_ value: Bool) { bytes.append(value ? 1 : 0) }
     /// `nil` is stored as a quiet NaN, so an optional costs no more than a value.
+    @inlinable
     public mutating func write(_ value: Double?) { write(value ?? .nan) }
     /// Count (32 bits), then the values' bytes as they lie in memory.
+    @inlinable
     public mutating func write(_ values: [Float]) {
         write(UInt32(values.count))
-        values.withUnsafeBytes { bytes.append(contentsOf: $0) }
+        values.withUnsafeBytes { append($0) }
     }
+    @inlinable
     public mutating func write(_ values: [Double]) {
         write(UInt32(values.count))
-        values.withUnsafeBytes { bytes.append(contentsOf: $0) }
+        values.withUnsafeBytes { append($0) }
     }
+    @inlinable
     public mutating func write(_ values: [UInt8]) {
         write(UInt32(values.count))
-        bytes.append(contentsOf: values)
+        values.withUnsafeBytes { append($0) }
     }
-    public mutating func write(_ text: String) { write(Array(text.utf8)) }
+    @inlinable
+    public mutating func write(_ text: String) {
+        var text = text
+        text.withUTF8 { utf8 in
+            write(UInt32(utf8.count))
+            append(UnsafeRawBufferPointer(utf8))
+        }
+    }
 }
 
 /// Reads what `ByteWriter` wrote, in the same order. Never traps: a short or malformed input throws.

@@ -3,6 +3,7 @@
 import Agents
 import Foundation
 import GRDB
+import GRDBSQLite
 
 extension Database: DecisionSink {
     public func enqueue(_ body: @escaping @Sendable (_ write: ([PendingDecision]) throws -> Void) -> Void) {
@@ -16,23 +17,40 @@ extension Database: DecisionSink {
         }
     }
 
+    /// Binds by hand: GRDB's arguments cost an allocation a value, and this statement runs for every decision.
     private static func insert(_ pending: PendingDecision, into db: GRDB.Database) throws {
-        let decision = pending.decision
         let statement = try db.cachedStatement(
             sql: """
                 INSERT INTO decision (seq, application, previous, time, episode, step, reward, record)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """)
-        statement.setUncheckedArguments([
-            decision.seq, decision.application, decision.previous, decision.time, decision.episode, decision.step,
-            decision.reward, Data(DecisionRecord.encode(decision)),
-        ])
-        try statement.execute()
+        let handle = statement.sqliteStatement
+        sqlite3_bind_int64(handle, 1, pending.seq)
+        sqlite3_bind_int64(handle, 2, pending.application)
+        sqlite3_bind_int64(handle, 3, pending.previous)
+        sqlite3_bind_double(handle, 4, pending.time)
+        sqlite3_bind_int64(handle, 5, Int64(pending.episode))
+        sqlite3_bind_int64(handle, 6, Int64(pending.step))
+        if let reward = pending.reward {
+            sqlite3_bind_double(handle, 7, reward)
+        } else {
+            sqlite3_bind_null(handle, 7)
+        }
+        let code = pending.record.withUnsafeBytes { record in
+            // Without a destructor SQLite does not copy: the bytes stay until the step is done.
+            sqlite3_bind_blob(handle, 8, record.baseAddress, Int32(record.count), nil)
+            let code = sqlite3_step(handle)
+            sqlite3_reset(handle)
+            return code
+        }
+        guard code == SQLITE_DONE else {
+            throw DatabaseError(resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(db.sqliteConnection)))
+        }
         if let closed = pending.closed {
-            try insert(closed.episode, into: db)
+            try insert(closed.summary, into: db)
             try db.cachedStatement(
                 sql: "INSERT OR REPLACE INTO agentState (application, seq, state) VALUES (?, ?, ?)"
-            ).execute(arguments: [decision.application, decision.seq, Data(closed.state)])
+            ).execute(arguments: [pending.application, pending.seq, Data(closed.state)])
         }
     }
 

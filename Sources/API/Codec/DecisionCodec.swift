@@ -6,10 +6,13 @@ import Scaling
 enum DecisionCodec {
     static func write(_ decision: Decision, application: String, to json: inout JSONWriter) {
         json.object { json in
-            json.member("id", DecisionID.text(time: decision.time, seq: decision.seq))
+            json.member("id", capacity: DecisionID.length) {
+                DecisionID.write(time: decision.time, seq: decision.seq, into: $0)
+                return DecisionID.length
+            }
             if let clientID = decision.clientID { json.member("clientId", clientID) }
             json.member("application", application)
-            json.member("time", Timestamp.text(decision.time))
+            json.member("time", capacity: Timestamp.lengthMax) { Timestamp.write(decision.time, into: $0) }
             json.member("stage", decision.stage.rawValue)
             json.member("source", decision.source.rawValue)
             json.member("modelVersion", decision.modelVersion)

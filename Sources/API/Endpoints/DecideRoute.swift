@@ -45,10 +45,10 @@ enum DecideRoute {
             parsed.observation, at: now, clientID: parsed.id, warnings: warnings(parsed.unknown), isDryRun: isDryRun,
             context: &loop.decisions, sequence: api.nextSeq)
         switch result {
-        case .decided(let pending):
-            write(pending.decision, agent.name, loop, response)
+        case .decided(let decision, let closed):
+            write(decision, agent.name, loop, response)
             if isDryRun { return .respond }
-            loop.pending.append(pending)
+            loop.pending.append(PendingDecision(decision, closed: closed))
             loop.agents.append(agent)
             loop.waiting.append(request.deferral())
             return .deferred
@@ -78,13 +78,14 @@ enum DecideRoute {
                     parsed.observation, at: api.now(parsed.observation.time), clientID: parsed.id,
                     warnings: warnings(parsed.unknown), isDryRun: isDryRun, context: &loop.decisions,
                     sequence: api.nextSeq)
-                guard case .decided(let pending) = result else {
+                guard case .decided(let decision, let closed) = result else {
                     throw Refusal(.conflict, "Another request has just created this application. Send it once more.")
                 }
                 var json = JSONWriter()
-                DecisionCodec.write(pending.decision, application: name, to: &json)
+                DecisionCodec.write(decision, application: name, to: &json)
                 let answer = ResponseBytes(body: json.bytes)
                 if isDryRun { return api.server.complete([(deferral, answer)]) }
+                let pending = PendingDecision(decision, closed: closed)
                 api.recorder.submit([pending]) { error in
                     if let error {
                         agent.invalidate()

@@ -118,6 +118,16 @@ struct JSONWriter: ~Copyable {
         name(key)
         append(text: value ? "true" : "false")
     }
+    /// A string that needs no escapes, of at most `capacity` bytes; `fill` returns how many it wrote.
+    mutating func member(
+        _ key: StaticString, capacity: Int, fill: (UnsafeMutableBufferPointer<UInt8>) -> Int
+    ) {
+        name(key)
+        append(UInt8(ascii: "\""))
+        reserve(capacity)
+        count += fill(UnsafeMutableBufferPointer(start: base + count, count: capacity))
+        append(UInt8(ascii: "\""))
+    }
     /// A number that is not finite has no form in JSON and becomes `null`.
     mutating func member(_ key: StaticString, _ value: Double) {
         name(key)

@@ -3,43 +3,49 @@
 enum Timestamp {
     /// `2026-11-21T01:20:00Z`, with milliseconds where there are any. The year is kept within 1970 to 9999.
     static func text(_ seconds: Double) -> String {
-        let milliseconds = Int(Swift.max(0, Swift.min(seconds, 253_402_300_799)) * 1000 + 0.5)
+        String(unsafeUninitializedCapacity: lengthMax) { write(seconds, into: $0) }
+    }
+
+    static let lengthMax = 24
+
+    /// The same into at least `lengthMax` bytes; returns how many were written.
+    static func write(_ seconds: Double, into buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        let bounded = seconds.isFinite ? Swift.max(0, Swift.min(seconds, 253_402_300_799)) : 0
+        let milliseconds = Int(bounded * 1000 + 0.5)
         let (days, rest) = (milliseconds / 86_400_000, milliseconds % 86_400_000)
         let (year, month, day) = civil(fromDays: days)
         let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60)
         let fraction = rest % 1000
-        return String(unsafeUninitializedCapacity: 24) { buffer in
-            var at = 0
-            func put(_ value: Int, digits: Int) {
-                var value = value
-                for i in stride(from: digits - 1, through: 0, by: -1) {
-                    buffer[at + i] = UInt8(ascii: "0") + UInt8(value % 10)
-                    value /= 10
-                }
-                at += digits
+        var at = 0
+        func put(_ value: Int, digits: Int) {
+            var value = value
+            for i in stride(from: digits - 1, through: 0, by: -1) {
+                buffer[at + i] = UInt8(ascii: "0") + UInt8(value % 10)
+                value /= 10
             }
-            func put(_ character: Unicode.Scalar) {
-                buffer[at] = UInt8(ascii: character)
-                at += 1
-            }
-            put(year, digits: 4)
-            put("-")
-            put(month, digits: 2)
-            put("-")
-            put(day, digits: 2)
-            put("T")
-            put(hour, digits: 2)
-            put(":")
-            put(minute, digits: 2)
-            put(":")
-            put(second, digits: 2)
-            if fraction > 0 {
-                put(".")
-                put(fraction, digits: 3)
-            }
-            put("Z")
-            return at
+            at += digits
         }
+        func put(_ character: Unicode.Scalar) {
+            buffer[at] = UInt8(ascii: character)
+            at += 1
+        }
+        put(year, digits: 4)
+        put("-")
+        put(month, digits: 2)
+        put("-")
+        put(day, digits: 2)
+        put("T")
+        put(hour, digits: 2)
+        put(":")
+        put(minute, digits: 2)
+        put(":")
+        put(second, digits: 2)
+        if fraction > 0 {
+            put(".")
+            put(fraction, digits: 3)
+        }
+        put("Z")
+        return at
     }
 
     /// Seconds since 1970 of an RFC 3339 date-time with any offset; `nil` for anything else.

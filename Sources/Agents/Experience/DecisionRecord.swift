@@ -38,8 +38,8 @@ public enum DecisionRecord {
         let experience = decision.experience
         writer.write(experience.state)
         writer.write(experience.mask)
-        writer.write(UInt8(clamping: experience.actions.count))
-        for action in experience.actions { writer.write(UInt8(clamping: action)) }
+        writer.write(UInt8(experience.action.count))
+        for head in 0..<experience.action.count { writer.write(UInt8(experience.action[head])) }
         writer.write(experience.logProbability)
         writer.write(experience.value)
         writer.write(experience.memory)
@@ -81,10 +81,10 @@ public enum DecisionRecord {
         let guards = try (0..<(try reader.integer(UInt8.self))).map { _ in try GuardRecord(from: &reader) }
         let warnings = try (0..<(try reader.integer(UInt8.self))).map { _ in try reader.string() }
         let state = try reader.floats()
-        let mask = try reader.byteArray()
-        let actions = try (0..<(try reader.integer(UInt8.self))).map { _ in Int32(try reader.integer(UInt8.self)) }
+        let mask = try reader.integer(UInt32.self)
+        let choices = try (0..<(try reader.integer(UInt8.self))).map { _ in Int(try reader.integer(UInt8.self)) }
         let experience = Decision.Experience(
-            state: state, mask: mask, actions: actions, logProbability: try reader.float(),
+            state: state, mask: mask, action: Action(choices), logProbability: try reader.float(),
             value: try reader.float(), memory: try reader.floats())
         return Decision(
             seq: seq, clientID: clientID.isEmpty ? nil : clientID, application: application, previous: previous,
@@ -178,12 +178,22 @@ public enum DecisionRecord {
         return observation
     }
 
-    /// FNV-1a, 32 bits: it is there to notice bit rot, not an attacker.
+    /// A multiplicative hash over words of eight bytes: it is there to notice bit rot, not an attacker.
     private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-        bytes.withUnsafeBufferPointer { buffer in
-            var hash: UInt32 = 2_166_136_261
-            for byte in buffer { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
-            return hash
+        bytes.withUnsafeBytes { buffer in
+            var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(buffer.count)
+            var offset = 0
+            while offset + 8 <= buffer.count {
+                hash = (hash ^ buffer.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x9E37_79B9_7F4A_7C15
+                hash ^= hash >> 32
+                offset += 8
+            }
+            while offset < buffer.count {
+                hash = (hash ^ UInt64(buffer[offset])) &* 0x9E37_79B9_7F4A_7C15
+                hash ^= hash >> 32
+                offset += 1
+            }
+            return UInt32(truncatingIfNeeded: hash)
         }
     }
 }

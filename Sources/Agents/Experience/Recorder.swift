@@ -2,16 +2,38 @@
 
 import Synchronization
 
-/// One decision on its way to disk, with what else must be in the same transaction.
+/// One decision on its way to disk, already in its stored form, with what else must be in the same transaction.
 public struct PendingDecision: Sendable {
-    public var decision: Decision
-    /// The episode that this decision closes, and the agent's state as of this decision.
-    public var closed: (episode: EpisodeSummary, state: [UInt8])?
+    public var seq: Int64
+    public var application: Int64
+    public var previous: Int64
+    public var time: Double
+    public var episode: Int
+    public var step: Int
+    public var reward: Double?
+    /// `DecisionRecord`'s bytes.
+    public var record: [UInt8]
+    /// The episode that this decision closes.
+    public var closed: ClosedEpisode?
 
-    public init(decision: Decision, closed: (episode: EpisodeSummary, state: [UInt8])?) {
-        self.decision = decision
+    public init(_ decision: Decision, closed: ClosedEpisode?) {
+        seq = decision.seq
+        application = decision.application
+        previous = decision.previous
+        time = decision.time
+        episode = decision.episode
+        step = decision.step
+        reward = decision.reward
+        record = DecisionRecord.encode(decision)
         self.closed = closed
     }
+}
+
+/// What a decision that closes an episode stores besides itself.
+public struct ClosedEpisode: Sendable {
+    public var summary: EpisodeSummary
+    /// The agent's state as of that decision.
+    public var state: [UInt8]
 }
 
 /// A finished episode, as listed and charted.

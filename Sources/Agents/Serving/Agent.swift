@@ -42,8 +42,9 @@ public struct AgentStatus: Sendable {
 
 /// An answer, or the reason why there is none.
 public enum DecisionResult: Sendable {
-    /// A new decision; it must be committed before it is answered (unless it was a dry run).
-    case decided(PendingDecision)
+    /// A new decision; it must be committed before it is answered (unless it was a dry run), together with the episode
+    /// that it closes.
+    case decided(Decision, ClosedEpisode?)
     /// The client's id is known: the decision that was made then.
     case repeated(seq: Int64)
     /// Observations since the last restart could not be restored; the application must be loaded again.
@@ -96,15 +97,15 @@ public final class Agent: Sendable {
             if let clientID, let seq = state.seq(ofClientID: clientID) { return .repeated(seq: seq) }
             if isDryRun {
                 var copy = state
-                return .decided(
-                    copy.decide(
-                        observation, at: now, clientID: nil, warnings: warnings, assignment: assignment,
-                        scratch: scratch, seq: 0))
+                let (decision, closed) = copy.decide(
+                    observation, at: now, clientID: nil, warnings: warnings, assignment: assignment,
+                    scratch: scratch, seq: 0)
+                return .decided(decision, closed)
             }
-            return .decided(
-                state.decide(
-                    observation, at: now, clientID: clientID, warnings: warnings, assignment: assignment,
-                    scratch: scratch, seq: sequence()))
+            let (decision, closed) = state.decide(
+                observation, at: now, clientID: clientID, warnings: warnings, assignment: assignment,
+                scratch: scratch, seq: sequence())
+            return .decided(decision, closed)
         }
     }
 

@@ -12,6 +12,8 @@ struct AgentState: Sendable {
     static let controlInterval = 10
     /// Client ids that are remembered for idempotence.
     static let clientIDsMax = 32
+    private static let space = ActionSpace.standard
+    private static let choiceCount = space.choiceCount
 
     let application: Int64
     let seed: UInt64
@@ -77,14 +79,14 @@ struct AgentState: Sendable {
     mutating func decide(
         _ observation: Observation, at now: Double, clientID: String?, warnings: [String], assignment: Assignment?,
         scratch: PolicyScratch?, seq: Int64
-    ) -> PendingDecision {
+    ) -> (Decision, ClosedEpisode?) {
         let percept = perceive(observation, at: now)
         let closed = closeEpisode(isDone: observation.done, assignment, at: now, closing: seq)
         if running.step == 0 { openEpisode(assignment, at: now) }
 
         var experience = Decision.Experience(
-            state: encodeState(), mask: encodeMask(percept.current), actions: [], logProbability: 0, value: 0,
-            memory: memory)
+            state: encodeState(), mask: 0, action: Self.space.noop, logProbability: 0, value: 0, memory: memory)
+        experience.mask = Self.space.maskBits(for: percept.current, profile)
         let isExploring = assignment?.stage == .online && running.actor == .policy
         let proposal = propose(percept.current, assignment, scratch, &experience, isExploring: isExploring)
         let actor = running.actor == .policy && proposal != nil ? Source.policy : .rules
@@ -93,8 +95,7 @@ struct AgentState: Sendable {
             proposed, current: percept.current, rules: percept.rules, quality: percept.quality, profile: profile,
             controls: Controls(), state: &guards, time: now)
         if actor == .rules {
-            let action = ActionSpace.standard.nearest(to: guarded.allocation, from: percept.current, profile)
-            experience.actions = (0..<action.count).map { Int32(action[$0]) }
+            experience.action = Self.space.nearest(to: guarded.allocation, from: percept.current, profile)
             experience.logProbability = 0
         }
         let source: Source =
@@ -116,7 +117,7 @@ struct AgentState: Sendable {
             reward: percept.reward, policy: proposal, rules: percept.rules, guards: Array(guarded.records),
             warnings: percept.quality.isEmpty ? warnings : warnings + percept.quality.reasons, experience: experience)
         remember(decision)
-        return PendingDecision(decision: decision, closed: closed.map { ($0, encode()) })
+        return (decision, closed.map { ClosedEpisode(summary: $0, state: encode()) })
     }
 
     private struct Percept {
@@ -161,15 +162,6 @@ struct AgentState: Sendable {
         }
     }
 
-    private func encodeMask(_ current: Allocation) -> [UInt8] {
-        let choices = ActionSpace.standard.choiceCount
-        return [UInt8](unsafeUninitializedCapacity: choices) { buffer, count in
-            buffer.initialize(repeating: 0)
-            ActionSpace.standard.writeMask(for: current, profile, into: buffer)
-            count = choices
-        }
-    }
-
     /// What the policy wants; also computed while the rules act, as a shadow. `nil` without a usable policy.
     private mutating func propose(
         _ current: Allocation, _ assignment: Assignment?, _ scratch: PolicyScratch?,
@@ -182,8 +174,11 @@ struct AgentState: Sendable {
             memory = policy.shape.emptyMemory()
             experience.memory = memory
         }
+        let choices = Self.choiceCount
         experience.state.withUnsafeBufferPointer { state in
-            experience.mask.withUnsafeBufferPointer { mask in
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: choices) { bytes in
+                for choice in 0..<choices { bytes[choice] = UInt8(experience.mask >> UInt32(choice) & 1) }
+                let mask = UnsafeBufferPointer(bytes)
                 memory.withUnsafeMutableBufferPointer { memory in
                     if isExploring {
                         var generator = RandomGenerator(seed: seed ^ UInt64(bitPattern: application) << 32 ^ UInt64(decisions))
@@ -197,11 +192,12 @@ struct AgentState: Sendable {
         }
         experience.value = scratch.value
         guard scratch.isFinite else { return nil }
-        experience.actions = Array(scratch.actions)
+        var action = Action(count: scratch.actions.count)
+        for head in 0..<action.count { action[head] = Int(scratch.actions[head]) }
+        experience.action = action
         experience.logProbability = scratch.logProbability
-        let action = Action(scratch.actions.map(Int.init))
         return Decision.Proposal(
-            allocation: ActionSpace.standard.apply(action, to: current, profile),
+            allocation: Self.space.apply(action, to: current, profile),
             probability: exp(Double(scratch.logProbability)), value: Double(scratch.value))
     }
 
@@ -271,13 +267,14 @@ struct AgentState: Sendable {
         guard let last, policy.shape.memorySize > 0, memory.count == policy.shape.memorySize else { return }
         let scratch = policy.makeScratch()
         last.experience.state.withUnsafeBufferPointer { state in
-            last.experience.mask.withUnsafeBufferPointer { mask in
+            last.experience.maskBytes(count: Self.choiceCount).withUnsafeBufferPointer { mask in
                 memory.withUnsafeMutableBufferPointer {
                     policy.decide(observation: state, mask: mask, memory: $0, scratch: scratch)
                 }
             }
         }
-        policy.shape.record(actions: last.experience.actions.map(Int.init), reward: 0, memory: &memory)
+        let action = last.experience.action
+        policy.shape.record(actions: (0..<action.count).map { action[$0] }, reward: 0, memory: &memory)
     }
 
     private static let format: UInt8 = 1

@@ -41,26 +41,29 @@ public struct Decision: Sendable, Equatable {
     public struct Experience: Sendable, Equatable {
         /// The state vector, `StateEncoder.count` values.
         public var state: [Float]
-        /// One byte a choice of all heads: 1 where it was legal.
-        public var mask: [UInt8]
+        /// A bit for every choice of all heads, the first one lowest: 1 where it was legal.
+        public var mask: UInt32
         /// Chosen index of every head; when the rules acted, the nearest choices to what they did.
-        public var actions: [Int32]
-        /// Log-probability of `actions` under the acting policy; 0 when the rules acted.
+        public var action: Action
+        /// Log-probability of `action` under the acting policy; 0 when the rules acted.
         public var logProbability: Float
         public var value: Float
         /// Hidden state of a recurrent policy before this step; empty for a feed-forward one.
         public var memory: [Float]
 
         public init(
-            state: [Float], mask: [UInt8], actions: [Int32], logProbability: Float, value: Float, memory: [Float]
+            state: [Float], mask: UInt32, action: Action, logProbability: Float, value: Float, memory: [Float]
         ) {
             self.state = state
             self.mask = mask
-            self.actions = actions
+            self.action = action
             self.logProbability = logProbability
             self.value = value
             self.memory = memory
         }
+
+        /// The mask as one byte a choice, the form that policies and learning read.
+        public func maskBytes(count: Int) -> [UInt8] { (0..<count).map { UInt8(mask >> UInt32($0) & 1) } }
     }
 
     public var seq: Int64
@@ -97,14 +100,22 @@ public struct Decision: Sendable, Equatable {
 public enum DecisionID {
     private static let alphabet = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
 
-    /// 48 bits of milliseconds, then 80 bits that hold `seq`.
-    public static func text(time: Double, seq: Int64) -> String {
+    public static let length = 26
+
+    /// 48 bits of milliseconds, then 80 bits that hold `seq`; into at least `length` bytes.
+    public static func write(time: Double, seq: Int64, into buffer: UnsafeMutableBufferPointer<UInt8>) {
         let milliseconds = UInt64(Swift.max(0, Swift.min(time * 1000, 281_474_976_710_655)))
         let low = UInt64(bitPattern: seq)
-        return String(unsafeUninitializedCapacity: 26) { buffer in
+        alphabet.withUnsafeBufferPointer { alphabet in
             for i in 0..<10 { buffer[i] = alphabet[Int(milliseconds >> UInt64(5 * (9 - i)) & 31)] }
             for i in 0..<16 { buffer[10 + i] = alphabet[i < 3 ? 0 : Int(low >> UInt64(5 * (15 - i)) & 31)] }
-            return 26
+        }
+    }
+
+    public static func text(time: Double, seq: Int64) -> String {
+        String(unsafeUninitializedCapacity: length) { buffer in
+            write(time: time, seq: seq, into: buffer)
+            return length
         }
     }
 

@@ -14,8 +14,8 @@ enum EpisodeAssembly {
         var unknown: [Int] = []
         for (step, next) in zip(steps, decisions.dropFirst()) {
             episode.observations += step.experience.state
-            episode.actions += step.experience.actions
-            episode.masks += step.experience.mask
+            for head in 0..<step.experience.action.count { episode.actions.append(Int32(step.experience.action[head])) }
+            episode.masks += step.experience.maskBytes(count: ActionSpace.standard.choiceCount)
             episode.logProbabilities.append(step.experience.logProbability)
             episode.values.append(step.experience.value)
             if let reward = trainingReward(of: step, next: next, profile: profile) {
