@@ -3,7 +3,7 @@
 import Scaling
 
 /// What one arm did on all test windows of one application: the unit of work, and of what is stored to be resumed.
-public struct CellResult: Sendable, Equatable {
+public struct CellResult: Sendable, Equatable, Codable {
     public var arm: String
     public var application: String
     /// The calibrated setting; empty for an arm without any.

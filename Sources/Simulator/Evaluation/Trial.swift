@@ -76,7 +76,7 @@ public struct Trial: Sendable {
 }
 
 /// Sums over the counted steps of one trial or of several.
-public struct TrialResult: Sendable, Equatable {
+public struct TrialResult: Sendable, Equatable, Codable {
     public var steps = 0.0
     public var reward = 0.0
     public var sloPreservation = 0.0

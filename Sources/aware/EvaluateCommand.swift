@@ -1,0 +1,205 @@
+// `aware evaluate`: rules against policies over applications, real traces and generated loads, with a ceiling.
+
+import ArgumentParser
+import Foundation
+import Learning
+import Scaling
+import Simulator
+
+struct EvaluateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Compare rules and policies on simulated applications under recorded and generated load.",
+        discussion: """
+            Every arm plays the same test windows of applications that no policy was trained on. Calibrated arms are \
+            swept on training windows of the same application, which come from another part of each trace. The \
+            reference of every claim is the best calibrated rule-based arm; 'planner' knows the future and is the \
+            ceiling. Intervals are 95 % bootstrap intervals over applications. Rates are per hour of simulated time.
+
+            Arms: \(Arm.withoutLearning.map(\.name).joined(separator: ", ")); policies come from --policy and \
+            --train-episodes.
+            """)
+
+    @Option(help: "Applications to test on, from the 200 that are kept for it.")
+    var applications = 20
+
+    @Option(help: "Folder of traces: every .csv file with minute,requests or second,requests.")
+    var traces: String?
+
+    @Flag(inversion: .prefixedNo, help: "Add generated load as one more source.")
+    var generated = true
+
+    @Option(help: "Test windows of each application and source.")
+    var windows = 3
+
+    @Option(help: "Counted decision steps of a window; 30 more come before them.")
+    var steps = 100
+
+    @Option(help: "Arms to play, separated by commas. (default: all)")
+    var arms: String?
+
+    @Option(help: "A policy to play as an arm of its file's name. May be repeated.")
+    var policy: [String] = []
+
+    @Option(help: "Train a policy across generated applications for so many episodes, once for each of --seeds.")
+    var trainEpisodes = 0
+
+    @Option(help: "Policies to train.")
+    var seeds = 3
+
+    @Option(help: "Seed of applications, windows and noise.")
+    var seed: UInt64 = 1
+
+    @Option(help: "Load level as a share of capacity. (default: drawn for every window, log-uniform from 0.15 to 0.9)")
+    var level: Double?
+
+    @Option(help: "How limits are changed: inPlace or restart.")
+    var resize = Profile.Resize.inPlace
+
+    @Option(help: "File that results are kept in; a run with the same settings goes on where another stopped.")
+    var results: String?
+
+    @Option(help: "Units of work at the same time. (default: all cores)")
+    var jobs: Int?
+
+    @Flag(help: "One JSON document on standard output.")
+    var json = false
+
+    @Flag(help: "Print the generated applications and stop.")
+    var listApplications = false
+
+    func validate() throws {
+        guard (1...200).contains(applications) else {
+            throw ValidationError("--applications \(applications) is outside 1 to 200.")
+        }
+        guard (1...100).contains(windows) else { throw ValidationError("--windows \(windows) is outside 1 to 100.") }
+        guard (10...2000).contains(steps) else { throw ValidationError("--steps \(steps) is outside 10 to 2000.") }
+        guard (0...10_000_000).contains(trainEpisodes) else {
+            throw ValidationError("--train-episodes \(trainEpisodes) is outside 0 to 10000000.")
+        }
+        guard (1...100).contains(seeds) else { throw ValidationError("--seeds \(seeds) is outside 1 to 100.") }
+        if let level, !(0.01...1).contains(level) { throw ValidationError("--level \(level) is outside 0.01 to 1.") }
+        if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs \(jobs) is outside 1 to 256.") }
+        guard generated || traces != nil else {
+            throw ValidationError("There is no load: give --traces DIR or leave out --no-generated.")
+        }
+    }
+
+    func run() async throws {
+        if listApplications { return printApplications() }
+        let signals = TerminationSignals()
+        let scenario = try makeScenario()
+        let progress = ProgressLine()
+        let run = EvaluationRun(
+            scenario: scenario, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount, resultsFile: results,
+            progress: progress)
+        let interruption = Task {
+            await signals.wait()
+            run.stop()
+        }
+        defer { interruption.cancel() }
+        var arms = try chosenArms()
+        var curves: [LearningCurve] = []
+        if trainEpisodes > 0 {
+            let trained = await run.train(episodes: trainEpisodes, seeds: seeds, seed: seed, traces: scenario.traces)
+            curves = trained.curves
+            arms += trained.arms
+        }
+        try await run.play(arms)
+        progress.finish()
+        guard let report = EvaluationReport(cells: run.cells, arms: arms.map(\.name), seed: seed) else {
+            throw ValidationError("Nothing was finished: no application was played by every arm.")
+        }
+        if json {
+            print(try EvaluationJSON(report, scenario: scenario, cells: run.cells, curves: curves).text())
+        } else {
+            print(EvaluationTable(report, scenario: scenario, arms: arms, isComplete: !run.isStopped).text())
+        }
+    }
+
+    private func printApplications() {
+        let split = SyntheticApplication.split(seed: 1)
+        for (part, members) in [("training", split.training), ("test", split.test)] {
+            for application in members {
+                let size = application.defaultSize
+                let figures = [
+                    "slo \(Int((application.sloSeconds * 1000).rounded()))ms", "\(size.cpuMillicores)m",
+                    "\(size.memoryBytes >> 20)Mi",
+                    "cpu \(Int((application.service.cpuSeconds * 1e4).rounded()).tenths)ms",
+                    "io \(Int((application.service.ioSeconds * 1e4).rounded()).tenths)ms",
+                ]
+                print("\(part)\t\(application.name)\t\(figures.joined(separator: "\t"))")
+            }
+        }
+    }
+
+    private func makeScenario() throws -> Scenario {
+        var sources: [LoadSource] = []
+        if let traces {
+            let names = try FileManager.default.contentsOfDirectory(atPath: traces).filter { $0.hasSuffix(".csv") }
+            guard !names.isEmpty else { throw ValidationError("--traces \(traces): there is no .csv file.") }
+            for name in names.sorted() {
+                let path = (traces as NSString).appendingPathComponent(name)
+                guard let bytes = FileManager.default.contents(atPath: path) else {
+                    throw ValidationError("--traces: \(path) cannot be read.")
+                }
+                do {
+                    sources.append(.trace(try LoadTrace(name: String(name.dropLast(4)), parsing: Array(bytes))))
+                } catch {
+                    throw ValidationError("--traces: \(path): \(error).")
+                }
+            }
+        }
+        if generated { sources.append(.generated(name: "generated")) }
+        let test = SyntheticApplication.split(seed: 1).test
+        var scenario = Scenario(applications: Array(test.prefix(applications)), sources: sources, seed: seed)
+        scenario.windows = windows
+        scenario.steps = steps
+        scenario.fixedLevel = level
+        scenario.dynamics.resize = resize
+        return scenario
+    }
+
+    private func chosenArms() throws -> [Arm] {
+        var result = Arm.withoutLearning
+        if let arms {
+            result = try arms.split(separator: ",").map { name in
+                guard let arm = Arm.withoutLearning.first(where: { $0.name == name }) else {
+                    let known = Arm.withoutLearning.map(\.name).joined(separator: ", ")
+                    throw ValidationError("--arms: there is no arm \(name). Known: \(known).")
+                }
+                return arm
+            }
+        }
+        for path in policy {
+            guard let bytes = FileManager.default.contents(atPath: path) else {
+                throw ValidationError("--policy \(path): the file cannot be read.")
+            }
+            do {
+                let policy = try Policy(decoding: Array(bytes))
+                guard policy.shape == .cluster(recurrentSize: policy.shape.recurrentSize) else {
+                    throw ValidationError("--policy \(path): made for another state or action space.")
+                }
+                result.append(
+                    .policy(policy, name: ((path as NSString).lastPathComponent as NSString).deletingPathExtension))
+            } catch let failure as CodingFailure {
+                throw ValidationError("--policy \(path): not a policy of this version (\(failure)).")
+            }
+        }
+        return result
+    }
+}
+
+extension Profile.Resize: ExpressibleByArgument {}
+
+extension Scenario {
+    /// The recorded loads among the sources.
+    var traces: [LoadTrace] {
+        sources.compactMap { if case .trace(let trace) = $0 { trace } else { nil } }
+    }
+}
+
+extension Int {
+    /// A number of tenths as a decimal: 1234 is "123.4".
+    var tenths: String { "\(self / 10).\(self % 10)" }
+}

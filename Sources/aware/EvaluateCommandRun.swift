@@ -1,0 +1,220 @@
+// The work behind `aware evaluate`: units spread over threads, stopped by Ctrl-C, kept in a file to go on later.
+
+import Foundation
+import Learning
+import Scaling
+import Simulator
+import Synchronization
+
+/// How one training run went: episodes, and the mean reported reward of each stretch.
+struct LearningCurve: Codable, Sendable {
+    var arm: String
+    var episodes: [Int] = []
+    var reward: [Double] = []
+}
+
+/// Plays arms on a scenario. All results so far are in `cells` at any time.
+final class EvaluationRun: Sendable {
+    private let scenario: Scenario
+    private let jobs: Int
+    private let resultsFile: String?
+    private let progress: ProgressLine
+    private let state = Mutex(State())
+    private let stopped = Atomic(false)
+
+    private struct State {
+        var cells: [CellResult] = []
+        var curves: [LearningCurve] = []
+        var policies: [Int: Policy] = [:]
+    }
+
+    /// A line of the results file. Lines of other settings are left alone.
+    private struct Line: Codable {
+        var settings: String
+        var cell: CellResult
+    }
+
+    init(scenario: Scenario, jobs: Int, resultsFile: String?, progress: ProgressLine) {
+        self.scenario = scenario
+        self.jobs = jobs
+        self.resultsFile = resultsFile
+        self.progress = progress
+    }
+
+    var cells: [CellResult] { state.withLock { $0.cells } }
+    var isStopped: Bool { stopped.load(ordering: .relaxed) }
+
+    /// Lets the units that run finish and begins no other.
+    func stop() { stopped.store(true, ordering: .relaxed) }
+
+    /// Trains one policy for each seed, across 2,000 applications that are not among the tested ones.
+    func train(
+        episodes: Int, seeds: Int, seed: UInt64, traces: [LoadTrace]
+    ) async -> (arms: [Arm], curves: [LearningCurve]) {
+        progress.begin("training", total: seeds * episodes)
+        await spread(seeds) { [self] index in
+            let own = seed &+ UInt64(index)
+            var curriculum = ClusterCurriculum(
+                applications: ClusterCurriculum.applications(
+                    count: 2000, seed: 1000 &+ own, excluding: SyntheticApplication.split(seed: 1).test))
+            curriculum.traces = traces
+            curriculum.restartShare = scenario.dynamics.resize == .restart ? 1 : 0
+            var options = ClusterTrainer.Options()
+            options.episodes = episodes
+            var trainer = ClusterTrainer(curriculum: curriculum, options: options, seed: own)
+            var curve = LearningCurve(arm: "ppo-\(index + 1)")
+            var stretch: [Double] = []
+            trainer.run { update in
+                stretch.append(update.r / 100)
+                if update.episodes * 100 / update.totalEpisodes > curve.episodes.count || trainingEnds(update) {
+                    curve.episodes.append(update.episodes)
+                    curve.reward.append(stretch.reduce(0, +) / Double(stretch.count))
+                    stretch = []
+                }
+                progress.advance(by: options.ppo.episodesPerUpdate)
+                return !isStopped
+            }
+            guard trainer.isDone else { return }
+            let policy = trainer.policy
+            state.withLock {
+                $0.curves.append(curve)
+                $0.policies[index] = policy
+            }
+        }
+        return state.withLock { state in
+            let arms = state.policies.sorted { $0.key < $1.key }.map { index, policy in
+                Arm.policy(
+                    policy, name: "ppo-\(index + 1)",
+                    summary: "PPO across 2,000 applications, \(episodes) episodes, seed \(seed &+ UInt64(index))")
+            }
+            return (arms, state.curves.sorted { $0.arm < $1.arm })
+        }
+    }
+
+    private func trainingEnds(_ update: ClusterTrainer.Progress) -> Bool { update.episodes >= update.totalEpisodes }
+
+    /// Plays every arm on every application, application by application, so that what is done when it is stopped is
+    /// a complete comparison of fewer applications.
+    func play(_ arms: [Arm]) async throws {
+        let settings = settingsKey()
+        try resume(arms, settings: settings)
+        let done = Set(cells.map { "\($0.arm)\n\($0.application)" })
+        var units: [(arm: Arm, application: Int)] = []
+        for application in scenario.applications.indices {
+            for arm in arms where !done.contains("\(arm.name)\n\(scenario.applications[application].name)") {
+                units.append((arm, application))
+            }
+        }
+        progress.begin("playing", total: units.count)
+        let work = units
+        await spread(work.count) { [self] index in
+            let cell = scenario.play(work[index].arm, application: work[index].application)
+            state.withLock { state in
+                state.cells.append(cell)
+                // A trained arm differs from run to run; only what the settings determine is kept.
+                if !cell.arm.hasPrefix("ppo-") { keep(cell, settings: settings) }
+            }
+            progress.advance(by: 1)
+        }
+    }
+
+    /// Runs `count` units on `jobs` threads, in order, until all are done or `stop` was called.
+    private func spread(_ count: Int, _ unit: @escaping @Sendable (Int) -> Void) async {
+        await withCheckedContinuation { continuation in
+            // Not on the cooperative pool: a unit computes for seconds.
+            Thread.detachNewThread { [self] in
+                let next = Atomic(0)
+                DispatchQueue.concurrentPerform(iterations: min(jobs, max(1, count))) { _ in
+                    while !isStopped {
+                        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                        guard index < count else { return }
+                        unit(index)
+                    }
+                }
+                continuation.resume()
+            }
+        }
+    }
+
+    // MARK: Going on later
+
+    /// Everything that decides what a result is, as text.
+    private func settingsKey() -> String {
+        [
+            "seed \(scenario.seed)", "windows \(scenario.windows)", "steps \(scenario.steps)",
+            "level \(scenario.fixedLevel.map { "\($0)" } ?? "drawn")", "resize \(scenario.dynamics.resize.rawValue)",
+            "sources \(scenario.sources.map(\.name).joined(separator: "+"))", "model 1",
+        ].joined(separator: ", ")
+    }
+
+    private func resume(_ arms: [Arm], settings: String) throws {
+        guard let resultsFile, let bytes = FileManager.default.contents(atPath: resultsFile) else { return }
+        let names = Set(arms.map(\.name))
+        let applications = Set(scenario.applications.map(\.name))
+        let decoder = JSONDecoder()
+        // A last line that was cut off is played again.
+        let known = bytes.split(separator: UInt8(ascii: "\n")).compactMap { try? decoder.decode(Line.self, from: $0) }
+            .filter {
+                $0.settings == settings && names.contains($0.cell.arm) && applications.contains($0.cell.application)
+            }
+        state.withLock { $0.cells += known.map(\.cell) }
+    }
+
+    private func keep(_ cell: CellResult, settings: String) {
+        guard let resultsFile, var line = try? JSONEncoder().encode(Line(settings: settings, cell: cell)) else {
+            return
+        }
+        line.append(UInt8(ascii: "\n"))
+        if !FileManager.default.fileExists(atPath: resultsFile) {
+            FileManager.default.createFile(atPath: resultsFile, contents: nil)
+        }
+        guard let file = FileHandle(forWritingAtPath: resultsFile) else {
+            return progress.say("cannot write \(resultsFile)")
+        }
+        defer { try? file.close() }
+        do {
+            try file.seekToEnd()
+            try file.write(contentsOf: line)
+        } catch {
+            progress.say("cannot write \(resultsFile): \(error)")
+        }
+    }
+}
+
+/// Progress on standard error: a bar with the time left on a terminal, a plain line every ten percent elsewhere.
+final class ProgressLine: Sendable {
+    private struct State {
+        var title = ""
+        var total = 0
+        var done = 0
+        var shown = -1
+        var start = Date()
+    }
+
+    private let state = Mutex(State())
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+
+    func begin(_ title: String, total: Int) {
+        state.withLock { $0 = State(title: title, total: max(1, total), start: Date()) }
+    }
+
+    func advance(by count: Int) {
+        state.withLock { state in
+            state.done += count
+            let percent = min(100, state.done * 100 / state.total)
+            guard percent / (isTerminal ? 1 : 10) != state.shown else { return }
+            state.shown = percent / (isTerminal ? 1 : 10)
+            let elapsed = -state.start.timeIntervalSinceNow
+            let left = elapsed / Double(max(1, state.done)) * Double(max(0, state.total - state.done))
+            let text = "\(state.title) \(percent) %, \(Int(left.rounded(.up))) s left"
+            let bar = String(repeating: "#", count: percent / 4).padding(toLength: 25, withPad: ".", startingAt: 0)
+            write(isTerminal ? "\r[\(bar)] \(text)   " : text + "\n")
+        }
+    }
+
+    func say(_ text: String) { write((isTerminal ? "\n" : "") + "aware: " + text + "\n") }
+
+    func finish() { if isTerminal { write("\n") } }
+
+    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+}
