@@ -54,6 +54,8 @@ let package = Package(
         .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),
         .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
         .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
+        .testTarget(
+            name: "AgentsTests", dependencies: ["Agents", "Scaling"], exclude: ["Scenarios"], swiftSettings: strict),
         .testTarget(name: "APITests", dependencies: ["API", "CJSON"], swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

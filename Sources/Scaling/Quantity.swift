@@ -116,7 +116,8 @@ public enum Quantity {
             let (product, overflow) = Int(mantissa).multipliedReportingOverflow(by: Int(exactly: factor) ?? .max)
             return overflow ? nil : product
         }
-        // 38 is the largest power of ten in 128 bits. Below it stand less than 10^30 * 1000 / 10^39: one unit, rounded up.
+        // 10^38 is the largest power of ten in 128 bits. What is divided by more is below 10^30 * 1000 / 10^39: one
+        // unit when rounded up.
         guard decimal >= -38 else { return 1 }
         // The product has 256 bits, the quotient must fit 128: anything else is far beyond an Int.
         let (high, low) = mantissa.multipliedFullWidth(by: factor)

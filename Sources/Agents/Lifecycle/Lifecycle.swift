@@ -5,121 +5,297 @@ import Scaling
 /// A pure state machine, asked at the end of every episode.
 ///
 ///     initialized --(bootstrap)--> offline --(candidate ready)--> online --(good and steady)--> serving
-///          \----(no bootstrap)-------------------------------------^  ^------(worse or unsteady)-----/
+///          \----(no bootstrap)-------^--|---------------------------^ |                          |   |
+///                                    |  (the rules earn more)---------+--------------------------+   |
+///                                    |                              ^---(worse or unsteady)----------+
+///
+/// The paper has no way back to offline. Here a policy that earns less than the rules goes there, because offline is
+/// where the rules act: the promise is that a policy acts only while it is the better one. All rewards are mean step
+/// rewards of an episode, 0...1. A window never mixes stages: it begins anew with each transition.
 public struct Lifecycle: Sendable, Equatable {
-    /// A change of stage with what led to it.
-    public struct Transition: Sendable, Equatable {
-        public var from: Stage
-        public var to: Stage
-        public var reason: String
-        /// Mean and standard deviation of the window that decided, and the threshold it was held against.
+    /// What a policy that does not act is judged to earn: on recorded or shadow episodes, or in a fitted simulator.
+    public struct Estimate: Sendable, Equatable {
         public var mean: Double
-        public var deviation: Double
-        public var threshold: Double
+        public var standardError: Double
+        /// Independent windows (episodes) that it rests on.
+        public var windows: Int
+
+        public init(mean: Double, standardError: Double, windows: Int) {
+            self.mean = mean
+            self.standardError = standardError
+            self.windows = windows
+        }
     }
 
-    public private(set) var stage: Stage = .initialized
-    /// Mean step rewards of the last episodes in which the policy acted, oldest first.
-    public private(set) var policyRewards: [Double] = []
-    /// The same for the rules.
-    public private(set) var rulesRewards: [Double] = []
+    /// Windows that an estimate must rest on: with ten, and one standard error above the rules, 5.5 % of promotions
+    /// were false and cost 0.005 R an episode (LEARNING, finding 6).
+    public static let estimateWindowsMin = 10
+    /// A policy that learns while it acts may earn this much less than the rules: exploring costs something.
+    public static let onlineTolerance = 0.02
+    /// The same as a reason to stop it. Wider, so that an agent does not come and go.
+    public static let onlineDeadBand = 0.05
+    /// A serving policy is left alone within this of the rules, or of the profile's threshold.
+    public static let servingDeadBand = 0.01
+    /// ... and within this share of what it used to earn: the paper's retraining threshold (PAPER 1.11).
+    public static let dropShare = 0.026
+    /// Standard errors by which a policy must be below the rules. Tests are made after every episode, so two would
+    /// raise false alarms.
+    public static let rulesErrors = 2.5
+    /// Standard errors by which it must be below its own past.
+    public static let dropErrors = 4.5
+    /// Rewards of episodes never vary less than this, whatever a short window says.
+    public static let deviationMin = 0.01
+    /// Rules' episodes before a first candidate may act.
+    public static let firstRulesEpisodes = 3
+    /// Equal rewards in a row that raise an alarm.
+    public static let constantEpisodes = 5
 
-    /// Below its threshold by less than this, a serving policy is left alone: 1 % of the reward.
-    public static let deadBand = 0.01
+    public private(set) var stage: Stage = .initialized
+    /// Episodes so far.
+    public private(set) var episodes = 0
+    /// Last episodes in which the policy acted, in this stage.
+    private var policy = RewardWindow()
+    /// Last episodes in which the rules acted, in any stage: twice as many.
+    private var rules = RewardWindow()
+    /// What this policy earned, while serving, in the episodes before its window.
+    private var settled = RunningStatistics()
+    /// Rules' episodes since the stage was entered.
+    private var rulesInStage = 0
+    /// Times that the policy was sent back to offline and did not make up for it by serving long.
+    private var demotions = 0
+    /// A person holds the stage.
+    public private(set) var isHeld = false
+    private var lastReward: Double?
+    /// Episodes before the last that earned exactly the same.
+    private var repetitions = 0
+    private var observationsWereConstant = false
 
     public init() {}
 
     /// The rules' mean step reward over their window, `nil` before their first episode.
-    public var rulesReward: Double? { rulesRewards.isEmpty ? nil : Self.statistics(rulesRewards).mean }
+    public var rulesReward: Double? { rules.count > 0 ? rules.mean : nil }
+
+    /// The policy's over its window in this stage.
+    public var policyReward: Double? { policy.count > 0 ? policy.mean : nil }
 
     /// Enters the first stage of an application.
     public mutating func start(_ profile: Profile) -> Transition? {
         guard stage == .initialized else { return nil }
-        return move(
-            to: profile.bootstrap ? .offline : .online,
-            reason: profile.bootstrap ? "BootstrapFromRules" : "BootstrapDisabled", statistics: (0, 0), threshold: 0)
+        return profile.bootstrap ? move(to: .offline, .bootstrap) : move(to: .online, .bootstrapDisabled)
     }
 
-    /// Takes the reward of one episode into account.
+    /// Takes one episode into account.
+    ///
     /// - Parameters:
-    ///   - policyReward: mean step reward when the policy acted, `nil` when the rules did.
+    ///   - policyReward: mean step reward when the policy acted, `nil` when the rules did or nothing was measured.
     ///   - rulesReward: the same when the rules acted.
-    ///   - candidateIsReady: whether there is a policy that reproduces the rules.
+    ///   - candidateEstimate: what the latest version, acting greedily, is judged to earn; `nil` when it was not.
+    ///   - observationsAreConstant: whether no metric changed in the whole episode.
+    /// - Returns: what happened, in order: alarms, and at most one change of stage.
     public mutating func episodeEnded(
-        policyReward: Double?, rulesReward: Double?, candidateIsReady: Bool, profile: Profile
-    ) -> Transition? {
-        let window = profile.thresholds.window
-        if let policyReward { Self.append(policyReward, to: &policyRewards, window: window) }
-        if let rulesReward { Self.append(rulesReward, to: &rulesRewards, window: window) }
-        let rules = Self.statistics(rulesRewards)
-        switch stage {
-        case .initialized: return start(profile)
-        case .offline:
-            guard rulesRewards.count >= window, candidateIsReady else { return nil }
-            let threshold = profile.thresholds.online ?? 0
-            guard rules.mean >= threshold else { return nil }
-            return move(to: .online, reason: "CandidateReady", statistics: rules, threshold: threshold)
-        case .online:
-            guard policyRewards.count >= window else { return nil }
-            let policy = Self.statistics(policyRewards)
-            let threshold = profile.thresholds.serving ?? rules.mean
-            let deviation = profile.thresholds.deviation ?? Swift.max(2 * rules.deviation, 0.02)
-            guard policy.mean >= threshold, policy.deviation <= deviation else { return nil }
-            return move(to: .serving, reason: "RewardAboveThreshold", statistics: policy, threshold: threshold)
-        case .serving:
-            guard policyRewards.count >= window else { return nil }
-            let policy = Self.statistics(policyRewards)
-            let threshold = profile.thresholds.serving ?? rules.mean
-            let deviation = profile.thresholds.deviation ?? Swift.max(3 * rules.deviation, 0.03)
-            if policy.mean < threshold - Self.deadBand {
-                return move(to: .online, reason: "RewardBelowThreshold", statistics: policy, threshold: threshold)
+        policyReward: Double?, rulesReward: Double?, candidateEstimate: Estimate?,
+        observationsAreConstant: Bool = false,
+        profile: Profile
+    ) -> [Transition] {
+        episodes += 1
+        if let first = start(profile) { return [first] }
+        let size = max(2, profile.thresholds.window)
+        if let policyReward, policyReward.isFinite {
+            for old in policy.append(policyReward, size: size) where stage == .serving { settled.add(old) }
+        }
+        if let rulesReward, rulesReward.isFinite {
+            // Who comes back to the rules does so because something changed: compare with what they earn now.
+            if stage == .offline, rulesInStage == 0 { rules.removeAll() }
+            rules.append(rulesReward, size: 2 * size)
+            rulesInStage += 1
+        }
+        var events = alarms(policyReward ?? rulesReward, observationsAreConstant)
+        // A constant world teaches nothing: no conclusion is drawn while an alarm stands.
+        let isTrusted = repetitions + 1 < Self.constantEpisodes && !observationsAreConstant
+        guard !isHeld else { return events }
+        let change: Transition? =
+            switch stage {
+            case .initialized: nil
+            case .offline: isTrusted ? leaveOffline(candidateEstimate, profile, size) : nil
+            case .online:
+                belowRules(deadBand: Self.onlineDeadBand)
+                    ?? (isTrusted ? leaveOnline(candidateEstimate, profile, size) : nil)
+            case .serving: leaveServing(profile, size)
             }
-            if policy.deviation > deviation {
-                return move(to: .online, reason: "RewardUnsteady", statistics: policy, threshold: deviation)
-            }
+        if let change { events.append(change) }
+        return events
+    }
+
+    // MARK: Control by people and by versions
+
+    /// Moves to `stage` whatever the figures say. Unless it is held there, figures count again from the next episode.
+    public mutating func force(_ stage: Stage, hold: Bool) -> Transition? {
+        isHeld = hold
+        return stage == self.stage ? nil : move(to: stage, .forced)
+    }
+
+    /// Another version acts from now on (a promotion, a roll-back, an import): what is known of the old one's rewards
+    /// does not count for it.
+    public mutating func versionChanged() {
+        policy.removeAll()
+        settled = RunningStatistics()
+    }
+
+    // MARK: Edges
+
+    /// The candidate's own estimate decides, not what the rules earned meanwhile. After each demotion the rules act
+    /// twice as long, and a tolerance is no longer granted: an estimate that misjudges must not swing to and fro.
+    private mutating func leaveOffline(_ estimate: Estimate?, _ profile: Profile, _ size: Int) -> Transition? {
+        let rulesEpisodes =
+            demotions == 0 ? min(size, Self.firstRulesEpisodes) : size << min(demotions - 1, 4)
+        guard rulesInStage >= rulesEpisodes, let estimate, estimate.windows >= Self.estimateWindowsMin else {
             return nil
         }
+        let threshold = profile.thresholds.online ?? (rules.mean - (demotions == 0 ? Self.onlineTolerance : 0))
+        guard estimate.mean - estimate.standardError >= threshold else { return nil }
+        return move(to: .online, .candidateReady, estimate: estimate, threshold: threshold)
+    }
+
+    private mutating func leaveOnline(_ estimate: Estimate?, _ profile: Profile, _ size: Int) -> Transition? {
+        guard policy.count >= size else { return nil }
+        let steady = profile.thresholds.deviation ?? max(2 * rules.deviation, 0.03)
+        guard policy.deviation <= steady else { return nil }
+        if let threshold = profile.thresholds.serving {
+            return policy.mean >= threshold ? move(to: .serving, .aboveThreshold, threshold: threshold) : nil
+        }
+        guard rules.count > 1 else { return nil }
+        let threshold = rules.mean + standardError
+        if policy.mean >= threshold { return move(to: .serving, .beatsRules, threshold: threshold) }
+        if let estimate, estimate.windows >= Self.estimateWindowsMin,
+            estimate.mean - estimate.standardError >= rules.mean, policy.mean >= rules.mean - Self.onlineTolerance
+        {
+            return move(to: .serving, .candidateBeatsRules, estimate: estimate, threshold: rules.mean)
+        }
+        return nil
+    }
+
+    private mutating func leaveServing(_ profile: Profile, _ size: Int) -> Transition? {
+        if let demotion = belowRules(deadBand: Self.servingDeadBand) { return demotion }
+        guard policy.count >= size else { return nil }
+        if let demotion = steadilyBelowRules(size) { return demotion }
+        if let threshold = profile.thresholds.serving, policy.mean < threshold - Self.servingDeadBand {
+            return move(to: .online, .belowThreshold, threshold: threshold - Self.servingDeadBand)
+        }
+        guard settled.count >= size else { return nil }
+        if settled.count >= 10 * size { demotions = 0 }
+        // Its own past is at first no better known than the window is.
+        let error = max(settled.deviation, deviation) * (1 / Double(size) + 1 / Double(settled.count)).squareRoot()
+        let drop = settled.mean - max(Self.dropShare * settled.mean, Self.dropErrors * error)
+        if policy.mean < drop { return move(to: .online, .rewardDropped, threshold: drop) }
+        let steady = profile.thresholds.deviation ?? max(3 * settled.deviation, 0.05)
+        if policy.deviation > steady { return move(to: .online, .unsteady, threshold: steady) }
+        return nil
+    }
+
+    /// Two episodes are enough when they are bad enough: the fewer there are, the wider the margin.
+    private mutating func belowRules(deadBand: Double) -> Transition? {
+        guard policy.count > 1, rules.count > 1 else { return nil }
+        let threshold = rules.mean - max(deadBand, Self.rulesErrors * standardError)
+        guard policy.mean < threshold else { return nil }
+        return demote(.belowRules, threshold: threshold)
+    }
+
+    /// The whole time of serving against the rules: a small disadvantage shows only after many episodes.
+    private mutating func steadilyBelowRules(_ size: Int) -> Transition? {
+        guard settled.count >= 3 * size, rules.count >= size else { return nil }
+        let error = deviation * (1 / Double(settled.count) + 1 / Double(rules.count)).squareRoot()
+        let threshold = rules.mean - Self.rulesErrors * error
+        guard settled.mean < threshold, policy.mean < threshold else { return nil }
+        return demote(.steadilyBelowRules, threshold: threshold)
+    }
+
+    private mutating func demote(_ reason: Reason, threshold: Double) -> Transition {
+        defer { demotions += 1 }
+        return move(to: .offline, reason, threshold: threshold)
+    }
+
+    /// How much an episode's reward varies with the load, as the rules show it.
+    private var deviation: Double { max(rules.deviation, Self.deviationMin) }
+
+    /// Of the difference between the two windows' means.
+    private var standardError: Double {
+        deviation * (1 / Double(max(policy.count, 1)) + 1 / Double(max(rules.count, 1))).squareRoot()
     }
 
     private mutating func move(
-        to next: Stage, reason: String, statistics: (mean: Double, deviation: Double), threshold: Double
+        to next: Stage, _ reason: Reason, estimate: Estimate? = nil, threshold: Double = 0
     ) -> Transition {
-        defer {
-            stage = next
-            // A window never mixes stages.
-            policyRewards.removeAll()
+        let transition = Transition(
+            from: stage, to: next, reason: reason, episode: episodes, mean: estimate?.mean ?? policy.mean,
+            deviation: estimate?.standardError ?? policy.deviation, count: estimate?.windows ?? policy.count,
+            threshold: threshold, rulesReward: rulesReward)
+        stage = next
+        policy.removeAll()
+        settled = RunningStatistics()
+        rulesInStage = 0
+        return transition
+    }
+
+    // MARK: Alarms
+
+    /// The published replication "learned" on constant inputs for 240 episodes (PAPER 3.7). Each alarm is raised once
+    /// until the values change again.
+    private mutating func alarms(_ reward: Double?, _ observationsAreConstant: Bool) -> [Transition] {
+        var raised: [Transition] = []
+        if let reward, reward.isFinite {
+            repetitions = reward == lastReward ? repetitions + 1 : 0
+            lastReward = reward
+            if repetitions + 1 == Self.constantEpisodes {
+                raised.append(alarm(.constantRewards, mean: reward, count: Self.constantEpisodes))
+            }
         }
-        return Transition(
-            from: stage, to: next, reason: reason, mean: statistics.mean, deviation: statistics.deviation,
-            threshold: threshold)
+        if observationsAreConstant, !observationsWereConstant {
+            raised.append(alarm(.constantObservations, mean: reward ?? 0, count: 1))
+        }
+        observationsWereConstant = observationsAreConstant
+        return raised
     }
 
-    private static func append(_ reward: Double, to window: inout [Double], window size: Int) {
-        window.append(reward)
-        if window.count > size { window.removeFirst(window.count - size) }
-    }
-
-    static func statistics(_ values: [Double]) -> (mean: Double, deviation: Double) {
-        guard !values.isEmpty else { return (0, 0) }
-        let mean = values.reduce(0, +) / Double(values.count)
-        guard values.count > 1 else { return (mean, 0) }
-        let sum = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-        return (mean, (sum / Double(values.count - 1)).squareRoot())
+    private func alarm(_ reason: Reason, mean: Double, count: Int) -> Transition {
+        Transition(
+            from: stage, to: stage, reason: reason, episode: episodes, mean: mean, deviation: 0, count: count,
+            threshold: 0, rulesReward: rulesReward)
     }
 
     // MARK: Persistence
 
+    private static let version: UInt8 = 2
+
     public func encode(into writer: inout ByteWriter) {
+        writer.write(Self.version)
         writer.write(UInt8(Stage.allCases.firstIndex(of: stage) ?? 0))
-        writer.write(policyRewards)
-        writer.write(rulesRewards)
+        writer.write(Int64(episodes))
+        policy.encode(into: &writer)
+        rules.encode(into: &writer)
+        settled.encode(into: &writer)
+        writer.write(Int32(clamping: rulesInStage))
+        writer.write(Int32(clamping: demotions))
+        writer.write(isHeld)
+        writer.write(lastReward)
+        writer.write(Int32(clamping: repetitions))
+        writer.write(observationsWereConstant)
     }
 
-    public init(from reader: inout ByteReader) throws {
+    public init(from reader: inout ByteReader) throws(ByteReader.Failure) {
+        guard try reader.integer(UInt8.self) == Self.version else { throw .malformed }
         let index = Int(try reader.integer(UInt8.self))
-        guard index < Stage.allCases.count else { throw ByteReader.Failure.malformed }
+        guard index < Stage.allCases.count else { throw .malformed }
         stage = Stage.allCases[index]
-        policyRewards = try reader.doubles()
-        rulesRewards = try reader.doubles()
+        episodes = Int(clamping: try reader.integer(Int64.self))
+        policy = try RewardWindow(from: &reader)
+        rules = try RewardWindow(from: &reader)
+        settled = try RunningStatistics(from: &reader)
+        rulesInStage = Int(try reader.integer(Int32.self))
+        demotions = Int(try reader.integer(Int32.self))
+        isHeld = try reader.bool()
+        lastReward = try reader.optionalDouble()
+        repetitions = Int(try reader.integer(Int32.self))
+        observationsWereConstant = try reader.bool()
+        guard episodes >= 0, rulesInStage >= 0, demotions >= 0, repetitions >= 0 else { throw .malformed }
     }
 }

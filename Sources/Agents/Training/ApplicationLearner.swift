@@ -34,7 +34,8 @@ struct ApplicationLearner: Sendable {
     struct Progress {
         /// The new version and its policy, when there is one.
         var model: (version: Int, parent: Int, policy: Policy, diagnostics: [String: Double])?
-        var transition: Lifecycle.Transition?
+        /// Alarms, and at most one change of stage.
+        var transitions: [Lifecycle.Transition] = []
     }
 
     private(set) var lifecycle = Lifecycle()
@@ -69,12 +70,18 @@ struct ApplicationLearner: Sendable {
             let episodes = try (1...summary.number).suffix(40).compactMap(load)
             progress.model = publish(clone(episodes))
         }
-        progress.transition = lifecycle.episodeEnded(
+        progress.transitions = lifecycle.episodeEnded(
             policyReward: summary.actor == .policy ? summary.reward : nil,
-            rulesReward: summary.actor == .policy ? nil : summary.reward, candidateIsReady: version > 0,
+            rulesReward: summary.actor == .policy ? nil : summary.reward, candidateEstimate: candidateEstimate,
             profile: profile)
-        if progress.transition != nil { pending.removeAll() }
+        if progress.transitions.contains(where: { !$0.isAlarm }) { pending.removeAll() }
         return progress
+    }
+
+    /// A version that was cloned from the rules is expected to earn what they earn; no better judge is consulted here.
+    private var candidateEstimate: Lifecycle.Estimate? {
+        guard version > 0, lifecycle.stage == .offline, let reward = lifecycle.rulesReward else { return nil }
+        return Lifecycle.Estimate(mean: reward, standardError: 0, windows: Lifecycle.estimateWindowsMin)
     }
 
     private mutating func publish(_ diagnostics: [String: Double]) -> (Int, Int, Policy, [String: Double]) {

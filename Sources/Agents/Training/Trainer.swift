@@ -136,14 +136,12 @@ public final class Trainer: Sendable {
                 algorithm: profile.algorithm.rawValue, episode: summary.number, diagnostics: model.diagnostics,
                 weights: model.policy.encode())
         }
-        if let transition = change.transition {
+        for transition in change.transitions {
             commit.events.append(
                 Event(
-                    time: summary.ended, application: agent.id, episode: summary.number, kind: "transition",
-                    from: transition.from.rawValue, to: transition.to.rawValue, reason: transition.reason,
-                    figures: [
-                        "mean": transition.mean, "deviation": transition.deviation, "threshold": transition.threshold,
-                    ]))
+                    time: summary.ended, application: agent.id, episode: summary.number,
+                    kind: transition.isAlarm ? "alarm" : "transition", from: transition.from.rawValue,
+                    to: transition.to.rawValue, reason: transition.reason.rawValue, figures: transition.figures))
         }
         try store.commit(commit)
         if change.model != nil { updates.add(1, ordering: .relaxed) }

@@ -1,8 +1,8 @@
 // The guards between whoever proposes and what is answered: pure, in a fixed order, each change recorded.
 //
-// Order and precedence: the kill switch replaces the proposal by the rules'; then bad data, limits, step, stabilisation,
-// reversal budget and capacity restrain it; then people override it: a pin, above it a pause, above it freeze-down. Whatever
-// came of it is brought within the limits at the very end, so that an answer outside of them cannot exist.
+// Order and precedence: the kill switch replaces the proposal by the rules'; then bad data, limits, step,
+// stabilisation, reversal budget and capacity restrain it; then people override it: a pin, above it a pause, above it
+// freeze-down. Whatever came of it is brought within the limits at the very end: an answer outside cannot exist.
 
 /// What people demand of one application (or, for the kill switch, of all).
 public struct Controls: Sendable, Equatable {

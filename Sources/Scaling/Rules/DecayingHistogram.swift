@@ -1,8 +1,8 @@
 // A histogram that halves the weight of its samples every 24 hours: VPA's memory of usage.
 //
-// kubernetes/autoscaler vertical-pod-autoscaler/pkg/recommender/util/{histogram,histogram_options,decaying_histogram}.go
-// and model/aggregations_config.go. CPU and memory have the same 176 buckets but for the size of the first: bucket b
-// begins at first * (1.05^b - 1) / 0.05. Weights are 32-bit, a histogram has 0.7 KB.
+// kubernetes/autoscaler vertical-pod-autoscaler/pkg/recommender/util/{histogram,histogram_options,
+// decaying_histogram}.go and model/aggregations_config.go. CPU and memory have the same 176 buckets but for the size of
+// the first: bucket b begins at first * (1.05^b - 1) / 0.05. Weights are 32-bit, a histogram has 0.7 KB.
 
 import Glibc
 

@@ -1,8 +1,8 @@
 // Kubernetes' Vertical Pod Autoscaler: how large one replica should be, from what replicas used.
 //
 // kubernetes/autoscaler vertical-pod-autoscaler/pkg/recommender/model/{container,aggregate_container_state,
-// aggregations_config}.go for what is aggregated, logic/{estimator,recommender}.go for what is made of it. One sample per
-// observation (the mean over replicas) stands for Kubernetes' sample per container and minute.
+// aggregations_config}.go for what is aggregated, logic/{estimator,recommender}.go for what is made of it. One sample
+// per observation (the mean over replicas) stands for Kubernetes' sample per container and minute.
 
 import Glibc
 

@@ -13,9 +13,9 @@ extension StateEncoder {
     /// Length of the vector.
     public static let count = 52
 
-    /// Index by index. "Slot" is a minute, or a step where steps are longer. Demand is CPU demand in cores (request rate
-    /// times the identified CPU cost of a request, or CPU use where no rate is known), given as the utilisation it
-    /// means for the present allocation. Every value is finite and lies in -1...4; unknown ones are 0 unless said.
+    /// Index by index. "Slot" is a minute, or a step where steps are longer. Demand is CPU demand in cores (request
+    /// rate times the identified CPU cost of a request, or CPU use where no rate is known), given as the utilisation
+    /// it means for the present allocation. Every value is finite and lies in -1...4; unknown ones are 0 unless said.
     public static let features: [Feature] = [
         // The present step.
         Feature(name: "cpu.utilization", meaning: "CPU use over limit, 0...2"),

@@ -1,7 +1,7 @@
 // What the application was asked to do over the last hour: one slot a minute, in fixed space.
 
-/// Rings of CPU demand (32 slots) and of memory peaks (64 slots). A slot is one minute, or one decision step where steps
-/// are longer. Slots are counted from the first observation on, so that a recommender's jitter does not skip any.
+/// Rings of CPU demand (32 slots) and of memory peaks (64 slots). A slot is one minute, or one decision step where
+/// steps are longer. Slots are counted from the first observation on, so that a recommender's jitter does not skip any.
 struct LoadHistory: Sendable {
     static let loadSlots = 30
     static let memorySlots = 60
