@@ -82,7 +82,10 @@ CREATE TABLE trainerState (
   application INTEGER PRIMARY KEY REFERENCES application (id) ON DELETE CASCADE,
   -- Last episode that was taken into account.
   episode INTEGER NOT NULL,
-  state BLOB NOT NULL
+  -- Window, stage, pending episodes: small, written for every episode.
+  state BLOB NOT NULL,
+  -- Weights, optimiser, random state: written when an update changed them, NULL before the first one.
+  optimizer BLOB
 ) STRICT;
 
 -- Stage changes, promotions and whatever else an operator wants to be told.

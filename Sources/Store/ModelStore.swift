@@ -19,14 +19,16 @@ extension Database: EpisodeStore {
         try decisions(from: episode.closing, limit: episode.steps + 1).reversed()
     }
 
-    public func trainerState(of application: Int64) throws -> (episode: Int, state: [UInt8])? {
+    public func trainerState(of application: Int64) throws -> StoredTrainer? {
         try pool.read { db in
             guard
                 let row = try Row.fetchOne(
-                    db, sql: "SELECT episode, state FROM trainerState WHERE application = ?", arguments: [application])
+                    db, sql: "SELECT episode, state, optimizer FROM trainerState WHERE application = ?",
+                    arguments: [application])
             else { return nil }
             let state: Data = row[1]
-            return (row[0], Array(state))
+            let optimizer: Data? = row[2]
+            return StoredTrainer(episode: row[0], state: Array(state), optimizer: optimizer.map { Array($0) })
         }
     }
 
@@ -44,8 +46,14 @@ extension Database: EpisodeStore {
                     ])
             }
             try db.execute(
-                sql: "INSERT OR REPLACE INTO trainerState (application, episode, state) VALUES (?, ?, ?)",
-                arguments: [training.application, training.episode, Data(training.trainerState)])
+                sql: """
+                    INSERT INTO trainerState (application, episode, state, optimizer) VALUES (?, ?, ?, ?)
+                    ON CONFLICT (application) DO UPDATE SET episode = excluded.episode, state = excluded.state,
+                        optimizer = coalesce(excluded.optimizer, optimizer)
+                    """,
+                arguments: [
+                    training.application, training.episode, Data(training.state), training.optimizer.map { Data($0) },
+                ])
             for event in training.events {
                 try db.execute(
                     sql: """

@@ -64,16 +64,35 @@ public struct TrainingCommit: Sendable {
     public var application: Int64
     /// Last episode that was taken into account.
     public var episode: Int
-    public var trainerState: [UInt8]
+    public var state: [UInt8]
+    /// `nil` when it is still what was stored last.
+    public var optimizer: [UInt8]?
     public var model: ModelVersion?
     public var events: [Event]
 
-    public init(application: Int64, episode: Int, trainerState: [UInt8], model: ModelVersion?, events: [Event]) {
+    public init(
+        application: Int64, episode: Int, state: [UInt8], optimizer: [UInt8]?, model: ModelVersion?, events: [Event]
+    ) {
         self.application = application
         self.episode = episode
-        self.trainerState = trainerState
+        self.state = state
+        self.optimizer = optimizer
         self.model = model
         self.events = events
+    }
+}
+
+/// What training continues from.
+public struct StoredTrainer: Sendable {
+    /// Last episode that was taken into account.
+    public var episode: Int
+    public var state: [UInt8]
+    public var optimizer: [UInt8]?
+
+    public init(episode: Int, state: [UInt8], optimizer: [UInt8]?) {
+        self.episode = episode
+        self.state = state
+        self.optimizer = optimizer
     }
 }
 
@@ -83,7 +102,7 @@ public protocol EpisodeStore: Sendable {
     func episodes(of application: Int64, after number: Int, limit: Int) throws -> [EpisodeSummary]
     /// The steps of an episode, oldest first, and behind them the decision that closed it.
     func decisions(of episode: EpisodeSummary) throws -> [Decision]
-    func trainerState(of application: Int64) throws -> (episode: Int, state: [UInt8])?
+    func trainerState(of application: Int64) throws -> StoredTrainer?
     func model(of application: Int64, version: Int) throws -> ModelVersion?
     func commit(_ training: TrainingCommit) throws
 }

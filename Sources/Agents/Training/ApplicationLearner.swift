@@ -108,25 +108,32 @@ struct ApplicationLearner: Sendable {
 
     private static let format: UInt8 = 1
 
-    func encode() -> [UInt8] {
-        let ppo = ppo.encode()
-        var writer = ByteWriter(reserving: ppo.count + 256)
+    /// The part that changes with every episode.
+    func encodeState() -> [UInt8] {
+        var writer = ByteWriter(reserving: 512)
         writer.write(Self.format)
         lifecycle.encode(into: &writer)
         writer.write(UInt32(clamping: version))
         writer.write(UInt32(clamping: pending.count))
         for number in pending { writer.write(UInt32(clamping: number)) }
-        writer.write(ppo)
         return writer.bytes
     }
 
-    init(decoding bytes: [UInt8]) throws {
-        var reader = ByteReader(bytes)
+    /// The part that changes with updates.
+    func encodeOptimizer() -> [UInt8] { ppo.encode() }
+
+    /// - Parameter seed: of a learner that has not learned anything yet.
+    init(decoding saved: StoredTrainer, seed: UInt64) throws {
+        var reader = ByteReader(saved.state)
         guard try reader.integer(UInt8.self) == Self.format else { throw ByteReader.Failure.malformed }
         lifecycle = try Lifecycle(from: &reader)
         version = Int(try reader.integer(UInt32.self))
         pending = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
-        ppo = try PPO(decoding: try reader.byteArray())
-        ppo.options = Self.options
+        if let optimizer = saved.optimizer {
+            ppo = try PPO(decoding: optimizer)
+            ppo.options = Self.options
+        } else {
+            ppo = PPO(shape: Self.shape, options: Self.options, seed: seed)
+        }
     }
 }

@@ -65,7 +65,7 @@ public final class Trainer: Sendable {
     /// Puts the last persisted version of an application on duty again.
     public func restore(_ agent: Agent) throws -> Assignment? {
         guard let saved = try store.trainerState(of: agent.id) else { return nil }
-        let learner = try ApplicationLearner(decoding: saved.state)
+        let learner = try ApplicationLearner(decoding: saved, seed: seed(of: agent))
         progress.withLock { $0[agent.id] = saved.episode }
         let assignment = Self.assignment(of: learner)
         table.publish(assignment, for: agent.id)
@@ -100,7 +100,8 @@ public final class Trainer: Sendable {
             let summaries = try store.episodes(of: agent.id, after: last, limit: 64)
             if summaries.isEmpty { break }
             for summary in summaries {
-                try learn(agent, summary, profile, &learner)
+                // A backlog is persisted where something changed, and at its end.
+                try learn(agent, summary, profile, &learner, isLast: summary.number == summaries.last?.number)
                 last = summary.number
             }
         }
@@ -113,14 +114,17 @@ public final class Trainer: Sendable {
     private func learner(of agent: Agent) throws -> (ApplicationLearner, Int) {
         if let learner = learners.withLock({ $0[agent.id] }) { return (learner, trainedEpisode(of: agent.id)) }
         guard let saved = try store.trainerState(of: agent.id) else {
-            return (ApplicationLearner(seed: seed &+ UInt64(bitPattern: agent.id) &* 0x9E37_79B9_7F4A_7C15), 0)
+            return (ApplicationLearner(seed: seed(of: agent)), 0)
         }
-        return (try ApplicationLearner(decoding: saved.state), saved.episode)
+        return (try ApplicationLearner(decoding: saved, seed: seed(of: agent)), saved.episode)
     }
+
+    private func seed(of agent: Agent) -> UInt64 { seed &+ UInt64(bitPattern: agent.id) &* 0x9E37_79B9_7F4A_7C15 }
 
     /// One episode: learn, persist, publish, in this order.
     private func learn(
-        _ agent: Agent, _ summary: EpisodeSummary, _ profile: Profile, _ learner: inout ApplicationLearner
+        _ agent: Agent, _ summary: EpisodeSummary, _ profile: Profile, _ learner: inout ApplicationLearner,
+        isLast: Bool
     ) throws {
         let change = try learner.learn(from: summary, profile: profile) { number in
             guard let episode = try store.episodes(of: agent.id, after: number - 1, limit: 1).first,
@@ -128,8 +132,10 @@ public final class Trainer: Sendable {
             else { return nil }
             return EpisodeAssembly.episode(from: try store.decisions(of: episode), profile: profile)
         }
+        guard change.model != nil || change.transition != nil || isLast else { return }
         var commit = TrainingCommit(
-            application: agent.id, episode: summary.number, trainerState: learner.encode(), model: nil, events: [])
+            application: agent.id, episode: summary.number, state: learner.encodeState(),
+            optimizer: change.model == nil ? nil : learner.encodeOptimizer(), model: nil, events: [])
         if let model = change.model {
             commit.model = ModelVersion(
                 application: agent.id, version: model.version, parent: model.parent, created: summary.ended,
