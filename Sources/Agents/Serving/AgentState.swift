@@ -210,7 +210,7 @@ struct AgentState: Sendable {
         if profile.algorithm == .rules || profile.actuation == .observe || stage == .offline || assignment?.policy == nil {
             running.actor = .rules
         } else {
-            running.actor = running.number % Self.controlInterval == 0 ? .control : .policy
+            running.actor = running.number % Self.controlInterval == Self.controlInterval / 2 ? .control : .policy
         }
     }
 

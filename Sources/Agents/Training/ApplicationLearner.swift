@@ -90,9 +90,24 @@ struct ApplicationLearner: Sendable {
     }
 
     /// Behaviour cloning: the policy learns to do what the rules did.
+    /// PPO then goes on from there with a fresh optimiser.
     private mutating func clone(_ episodes: [Episode]) -> [String: Double] {
-        [:]
+        var cloning = BehaviorCloning(policy: ppo.policy, options: Self.cloningOptions, seed: UInt64(episodes.count))
+        let diagnostics = cloning.update(episodes)
+        ppo = PPO(policy: cloning.policy, options: Self.options, seed: UInt64(episodes.count))
+        return [
+            "negativeLogLikelihood": Double(diagnostics.negativeLogLikelihood), "entropy": Double(diagnostics.entropy),
+            "valueLoss": Double(diagnostics.valueLoss), "gradientNorm": Double(diagnostics.gradientNorm),
+            "explainedVariance": Double(diagnostics.explainedVariance),
+        ]
     }
+
+    private static let cloningOptions: BehaviorCloning.Options = {
+        var options = BehaviorCloning.Options()
+        options.epochs = 20
+        options.minibatch = .steps(64)
+        return options
+    }()
 
     private static func figures(_ diagnostics: PPO.Diagnostics) -> [String: Double] {
         [
