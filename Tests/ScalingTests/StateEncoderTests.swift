@@ -225,7 +225,7 @@ import Testing
         }
         // 0 and 15 s; then 30 to 75 s round to the next slot; then 90 s on.
         #expect(history.load(2) == 0.5 && history.load(1) == 3.5 && history.load(0) == 6.5)
-        #expect(history.highestPeak(3) == 7 && history.peak(1) == 5)
+        #expect(history.highestPeaks() == (7, 7) && history.peak(1) == 5)
     }
 
     @Test func risesAreTheLargestOfTheHalfHour() {
@@ -236,8 +236,9 @@ import Testing
             level += rise
             history.add(load: level, memory: nil, time: Double(slot) * 60, slotSeconds: 60)
         }
-        let rises = history.rises()
-        #expect(rises.p80 == 24 && rises.p95 == 28)
-        #expect(rises.overTwo >= 29)
+        let summary = history.loadSummary()
+        #expect(summary.rise == (24, 28))
+        #expect(summary.riseOverTwo >= 29)
+        #expect(summary.ten.max == level && summary.thirty.min == 0)
     }
 }

@@ -66,37 +66,36 @@ struct LoadHistory: Sendable {
 
     mutating func reset() { self = LoadHistory() }
 
-    /// Largest, smallest and mean demand of the current and the previous slots, `count` in all.
-    func loadRange(_ count: Int) -> (max: Float, min: Float, mean: Float) {
-        let used = min(count, max(filled, 1))
-        var (highest, lowest, sum) = (load(0), load(0), load(0))
+    /// What one pass over the demand of the last half hour tells.
+    struct LoadSummary {
+        /// Largest, smallest and mean demand of 10 and of 30 slots, the current one included.
+        var ten: (max: Float, min: Float, mean: Float)
+        var thirty: (max: Float, min: Float, mean: Float)
+        /// Rises from one slot to the next: the 80th and the 95th percentile. Never negative.
+        var rise: (p80: Float, p95: Float) = (0, 0)
+        /// The largest rise over at most two slots: about the time in which a new replica becomes ready.
+        var riseOverTwo: Float = 0
+    }
+
+    /// One pass for all of it: this runs for every decision.
+    func loadSummary() -> LoadSummary {
+        var newer = loads[head & 31]
+        var newest = newer
+        var (highest, lowest, sum) = (newer, newer, newer)
+        var summary = LoadSummary(ten: (newer, newer, newer), thirty: (newer, newer, newer))
+        // Of 29 rises the 80th percentile is the sixth largest, the 95th the second: keep the largest six, descending.
+        var largest = InlineArray<6, Float>(repeating: 0)
+        let used = min(max(filled, 1), Self.loadSlots)
         for lag in 1..<max(used, 1) {
             let value = loads[(head &- lag) & 31]
             highest = max(highest, value)
             lowest = min(lowest, value)
             sum += value
-        }
-        return (highest, lowest, sum / Float(used))
-    }
-
-    /// Largest memory peak of the last `count` slots, in MiB.
-    func highestPeak(_ count: Int) -> Float {
-        var highest: Float = 0
-        for lag in 0..<min(count, filled) { highest = max(highest, peaks[(head &- lag) & 63]) }
-        return highest
-    }
-
-    /// Rises of demand from one slot to the next over 30 slots: the 80th and 95th percentile, and the largest rise over
-    /// two slots (about the time in which a new replica becomes ready). Never negative.
-    func rises() -> (p80: Float, p95: Float, overTwo: Float) {
-        let count = min(filled - 1, Self.loadSlots - 1)
-        guard count > 0 else { return (0, 0, 0) }
-        // Of 29 rises the 80th percentile is the sixth largest, the 95th the second: keep the largest six, descending.
-        var largest = InlineArray<6, Float>(repeating: 0)
-        var overTwo: Float = 0
-        for lag in 0..<count {
-            let rise = load(lag) - load(lag + 1)
-            if lag + 2 <= count { overTwo = max(overTwo, load(lag) - load(lag + 2)) }
+            if lag < 10 { summary.ten = (highest, lowest, sum / Float(lag + 1)) }
+            if lag > 1 { summary.riseOverTwo = max(summary.riseOverTwo, newest - value) }
+            let rise = newer - value
+            newest = newer
+            newer = value
             guard rise > largest[5] else { continue }
             var position = 5
             while position > 0, largest[position - 1] < rise {
@@ -105,7 +104,22 @@ struct LoadHistory: Sendable {
             }
             largest[position] = rise
         }
-        return (largest[min(count / 5, 5)], largest[min(count / 20, 5)], max(overTwo, largest[0]))
+        summary.thirty = (highest, lowest, sum / Float(used))
+        let rises = used - 1
+        summary.rise = (largest[min(rises / 5, 5)], largest[min(rises / 20, 5)])
+        summary.riseOverTwo = max(summary.riseOverTwo, largest[0])
+        return summary
+    }
+
+    /// Largest memory peak of the last 10 and of the last 60 slots, in MiB.
+    func highestPeaks() -> (ten: Float, sixty: Float) {
+        var highest: Float = 0
+        var ten: Float = 0
+        for lag in 0..<min(filled, Self.memorySlots) {
+            highest = max(highest, peaks[(head &- lag) & 63])
+            if lag < 10 { ten = highest }
+        }
+        return (ten, highest)
     }
 
     func encode(into writer: inout ByteWriter) {
