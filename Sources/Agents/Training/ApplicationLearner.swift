@@ -43,6 +43,13 @@ struct ApplicationLearner: Sendable {
     private var ppo: PPO
     /// Numbers of policy episodes that the next update will use; their steps are read again from the store.
     private var pending: [Int] = []
+    /// Numbers of the last episodes in which the rules acted: what a candidate is cloned from.
+    private var rulesEpisodes: [Int] = []
+    private static let rulesEpisodesMax = 40
+    /// Episodes of the rules since the stage was entered.
+    private var rulesInStage = 0
+    /// Whether a version was made since the rules took over: a demoted policy does not come back as it was.
+    private var hasCandidate = false
 
     init(seed: UInt64) { ppo = PPO(shape: Self.shape, options: Self.options, seed: seed) }
 
@@ -66,21 +73,30 @@ struct ApplicationLearner: Sendable {
                     progress.model = publish(Self.figures(diagnostics))
                 }
             }
-        } else if lifecycle.stage == .offline, summary.number >= profile.thresholds.window, version == 0 {
-            let episodes = try (1...summary.number).suffix(40).compactMap(load)
-            progress.model = publish(clone(episodes))
+        } else {
+            rulesEpisodes.append(summary.number)
+            rulesEpisodes.removeFirst(max(0, rulesEpisodes.count - Self.rulesEpisodesMax))
+            rulesInStage += 1
+            if lifecycle.stage == .offline, !hasCandidate, rulesInStage >= profile.thresholds.window {
+                progress.model = publish(clone(try rulesEpisodes.compactMap(load)))
+                hasCandidate = true
+            }
         }
         progress.transitions = lifecycle.episodeEnded(
             policyReward: summary.actor == .policy ? summary.reward : nil,
             rulesReward: summary.actor == .policy ? nil : summary.reward, candidateEstimate: candidateEstimate,
             profile: profile)
-        if progress.transitions.contains(where: { !$0.isAlarm }) { pending.removeAll() }
+        if progress.transitions.contains(where: { !$0.isAlarm }) {
+            pending.removeAll()
+            rulesInStage = 0
+            hasCandidate = false
+        }
         return progress
     }
 
     /// A version that was cloned from the rules is expected to earn what they earn; no better judge is consulted here.
     private var candidateEstimate: Lifecycle.Estimate? {
-        guard version > 0, lifecycle.stage == .offline, let reward = lifecycle.rulesReward else { return nil }
+        guard hasCandidate, lifecycle.stage == .offline, let reward = lifecycle.rulesReward else { return nil }
         return Lifecycle.Estimate(mean: reward, standardError: 0, windows: Lifecycle.estimateWindowsMin)
     }
 
@@ -131,6 +147,10 @@ struct ApplicationLearner: Sendable {
         writer.write(UInt32(clamping: version))
         writer.write(UInt32(clamping: pending.count))
         for number in pending { writer.write(UInt32(clamping: number)) }
+        writer.write(UInt32(clamping: rulesEpisodes.count))
+        for number in rulesEpisodes { writer.write(UInt32(clamping: number)) }
+        writer.write(UInt32(clamping: rulesInStage))
+        writer.write(hasCandidate)
         return writer.bytes
     }
 
@@ -144,6 +164,9 @@ struct ApplicationLearner: Sendable {
         lifecycle = try Lifecycle(from: &reader)
         version = Int(try reader.integer(UInt32.self))
         pending = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
+        rulesEpisodes = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
+        rulesInStage = Int(try reader.integer(UInt32.self))
+        hasCandidate = try reader.bool()
         if let optimizer = saved.optimizer {
             ppo = try PPO(decoding: optimizer)
             ppo.options = Self.options

@@ -132,7 +132,7 @@ public final class Trainer: Sendable {
             else { return nil }
             return EpisodeAssembly.episode(from: try store.decisions(of: episode), profile: profile)
         }
-        guard change.model != nil || change.transition != nil || isLast else { return }
+        guard change.model != nil || !change.transitions.isEmpty || isLast else { return }
         var commit = TrainingCommit(
             application: agent.id, episode: summary.number, state: learner.encodeState(),
             optimizer: change.model == nil ? nil : learner.encodeOptimizer(), model: nil, events: [])
