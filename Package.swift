@@ -50,9 +50,9 @@ let package = Package(
             dependencies: ["HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux"], swiftSettings: strict),
-        .testTarget(name: "NeuralTests", dependencies: ["Neural"], swiftSettings: strict),
+        .testTarget(name: "NeuralTests", dependencies: ["Neural"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),
-        .testTarget(name: "LearningTests", dependencies: ["Learning"], swiftSettings: strict),
+        .testTarget(name: "LearningTests", dependencies: ["Neural", "Learning"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
         .testTarget(
             name: "AgentsTests", dependencies: ["Agents", "Scaling"], exclude: ["Scenarios"], swiftSettings: strict),

@@ -50,6 +50,8 @@ public struct BehaviorCloning: Sendable {
         public var skippedEpisodes = 0
         /// Mean of -log p of the recorded actions, unweighted: how well the policy knows what was done.
         public var negativeLogLikelihood: Float = 0
+        /// The same, weighted: what the actor is trained on.
+        public var weightedLoss: Float = 0
         public var valueLoss: Float = 0
         public var entropy: Float = 0
         public var gradientNorm: Float = 0
@@ -61,7 +63,7 @@ public struct BehaviorCloning: Sendable {
 
     public let network: ActorCritic
     public var options: Options
-    public private(set) var parameters: ParameterBuffer
+    public internal(set) var parameters: ParameterBuffer
     private var optimizer: Adam
     private var generator: RandomGenerator
 
@@ -119,6 +121,7 @@ public struct BehaviorCloning: Sendable {
             }
         }
         diagnostics.negativeLogLikelihood /= count
+        diagnostics.weightedLoss /= count
         diagnostics.valueLoss /= count
         diagnostics.entropy /= count
         diagnostics.gradientNorm /= count
@@ -191,6 +194,7 @@ public struct BehaviorCloning: Sendable {
                 let logProbability = choice.load(logits: logits + index * width, row: row, table: table)
                 let error = values[index] - targets.returns[row]
                 diagnostics.negativeLogLikelihood -= logProbability * share
+                diagnostics.weightedLoss -= targets.weights[row] * logProbability * share
                 diagnostics.valueLoss += error * error / 2 * share
                 diagnostics.entropy += choice.entropy * share
                 choice.addGradient(

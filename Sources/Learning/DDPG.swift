@@ -224,7 +224,7 @@ public struct DDPG: Sendable {
             criticOptimizer.update(
                 &criticParameters.values, gradients: work.criticGradients.pointer, rate: options.criticRate)
         }
-        diagnostics.meanValue += backpropagateActor(rows, work: work)
+        diagnostics.meanValue += backpropagateActor(rows, work: work).value
         norm = gradientNorm(work.actorGradients.pointer, count: actorParameters.values.count)
         diagnostics.actorGradientNorm += norm
         if norm.isFinite {

@@ -114,14 +114,14 @@ extension DDPG {
     }
 
     /// Writes the gradient of -mean Q(s, actor(s)) - entropy weight * mean entropy to `work.actorGradients`; returns
-    /// the mean Q.
-    func backpropagateActor(_ rows: [Int], work: Workspace) -> Float {
+    /// the mean Q and the mean entropy (0 for numbers).
+    func backpropagateActor(_ rows: [Int], work: Workspace) -> (value: Float, entropy: Float) {
         let width = shape.actionCount
         let share = 1 / Float(rows.count)
         replay.copyObservations(rows, to: work.observations.pointer, stride: shape.inputSize)
         act(actorParameters, rows: rows.count, masks: nil, work: work)
         let values = evaluate(criticParameters, rows: rows.count, work: work)
-        var mean: Float = 0
+        var (mean, entropy): (Float, Float) = (0, 0)
         for index in rows.indices {
             mean += values[index] * share
             work.valueGradients.pointer[index] = -share
@@ -137,9 +137,11 @@ extension DDPG {
             let slope = work.jointGradients.pointer + index * critic.inputs + shape.inputSize
             let gradient = work.actionGradients.pointer + index * width
             if isDiscrete {
-                writeLogitGradient(
-                    slope: slope, probabilities: work.joint.pointer + index * critic.inputs + shape.inputSize,
-                    share: share, gradient: gradient)
+                entropy +=
+                    share
+                    * writeLogitGradient(
+                        slope: slope, probabilities: work.joint.pointer + index * critic.inputs + shape.inputSize,
+                        share: share, gradient: gradient)
             } else {
                 gradient.update(from: slope, count: width)
             }
@@ -151,21 +153,24 @@ extension DDPG {
                 activations: work.actorActivations.pointer, dy: work.actionGradients.pointer,
                 scratch: work.scratch.pointer, gradients: work.actorGradients.pointer, dx: nil)
         }
-        return mean
+        return (mean, entropy)
     }
 
     /// Through the softmax: d/d(logit i) = p_i (slope_i - sum_j p_j slope_j), where the entropy bonus adds its own
-    /// slope: d(-entropy)/d(p_i) = log p_i + 1, whose constant the softmax removes.
+    /// slope: d(-entropy)/d(p_i) = log p_i + 1, whose constant the softmax removes. Returns the row's entropy.
     private func writeLogitGradient(
         slope: UnsafePointer<Float>, probabilities: UnsafePointer<Float>, share: Float,
         gradient: UnsafeMutablePointer<Float>
-    ) {
+    ) -> Float {
         var offset = 0
+        var entropy: Float = 0
         for count in shape.heads {
             var mean: Float = 0
             for index in offset..<offset + count {
                 let p = probabilities[index]
-                gradient[index] = slope[index] + (p > 0 ? options.entropy * share * naturalLogarithm(p) : 0)
+                let logP = p > 0 ? naturalLogarithm(p) : 0
+                entropy -= p * logP
+                gradient[index] = slope[index] + options.entropy * share * logP
                 mean += p * gradient[index]
             }
             for index in offset..<offset + count {
@@ -173,5 +178,6 @@ extension DDPG {
             }
             offset += count
         }
+        return entropy
     }
 }

@@ -98,7 +98,7 @@ public struct PPO: Sendable {
 
     public let network: ActorCritic
     public var options: Options
-    public private(set) var parameters: ParameterBuffer
+    public internal(set) var parameters: ParameterBuffer
     /// Updates done: the position in the schedule.
     public private(set) var updates: Int
     private(set) var optimizer: Adam
