@@ -8,6 +8,8 @@ public protocol Learner: Sendable {
     var policy: Policy { get }
     /// Share of uniformly random actions that play for learning should mix in; 0 where sampling is enough.
     var exploration: Float { get }
+    /// The workload's embedding with which the policy is to be played; empty where it has none.
+    var embedding: [Float] { get }
     /// Learns from episodes that were just played. Episodes that are not valid are skipped.
     mutating func update(_ episodes: [Episode]) -> Diagnostics
     /// Everything needed to go on exactly: weights, optimiser, replay, random state, schedule.
@@ -18,6 +20,7 @@ public protocol Learner: Sendable {
 
 extension Learner {
     public var exploration: Float { 0 }
+    public var embedding: [Float] { [] }
 }
 
 extension PPO: Learner {}

@@ -41,8 +41,8 @@ public struct TabularTraining<Algorithm: Learner>: Sendable {
         for _ in 0..<episodesPerIteration {
             episodes.append(
                 policy.play(
-                    &world, steps: episodeSteps, exploration: learner.exploration, scratch: scratch,
-                    using: &generator))
+                    &world, steps: episodeSteps, exploration: learner.exploration, embedding: learner.embedding,
+                    scratch: scratch, using: &generator))
         }
         iterations += 1
         let iteration = Iteration(episodes, observationSize: world.observationSize)
@@ -52,7 +52,7 @@ public struct TabularTraining<Algorithm: Learner>: Sendable {
     /// Mean return of the greedy policy over loads 1 to 8.
     public func evaluate() -> Double {
         TabularEvaluation(reward: world.reward, masksIllegal: world.masksIllegal).meanReturn(
-            of: learner.policy, steps: episodeSteps)
+            of: learner.policy, embedding: learner.embedding, steps: episodeSteps)
     }
 
     /// Learner, random state and position: a run decoded from this goes on with the same bytes.
@@ -115,13 +115,13 @@ public struct TabularEvaluation: Sendable {
         self.masksIllegal = masksIllegal
     }
 
-    public func meanReturn(of policy: Policy, steps: Int) -> Double {
+    public func meanReturn(of policy: Policy, embedding: [Float] = [], steps: Int) -> Double {
         let scratch = policy.makeScratch()
         // Greedy play of a constant load draws nothing that matters; the seed is arbitrary.
         var generator = RandomGenerator(seed: 0)
         return mean { load in
             var world = TabularEnvironment(reward: reward, fixedLoad: load, masksIllegal: masksIllegal)
-            let episode = policy.play(&world, steps: steps, greedy: true, scratch: scratch, using: &generator)
+            let episode = policy.play(&world, steps: steps, greedy: true, embedding: embedding, scratch: scratch, using: &generator)
             return episode.rewards.reduce(0) { $0 + Double($1) }
         }
     }
