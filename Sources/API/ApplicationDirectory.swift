@@ -108,7 +108,7 @@ public final class ApplicationDirectory: Sendable {
 
     /// Reads one application's state again, after a commit failed.
     func load(_ agent: Agent) throws {
-        try load(agent, last: database.lastDecisions()[agent.id] ?? 0)
+        try load(agent, last: database.lastDecision(of: agent.id))
     }
 
     private func load(_ agent: Agent, last: Int64) throws {

@@ -90,6 +90,19 @@ extension Database {
         }
     }
 
+    /// The same for one application, without writing: also when the disk is full.
+    public func lastDecision(of application: Int64) throws -> Int64 {
+        try pool.read { db in
+            try Int64.fetchOne(
+                db,
+                sql: """
+                    SELECT max(seq) FROM decision WHERE application = ?1 AND seq >= max(
+                        coalesce((SELECT seq FROM agentState WHERE application = ?1), 0),
+                        coalesce((SELECT seq FROM lastDecision WHERE application = ?1), 0))
+                    """, arguments: [application]) ?? 0
+        }
+    }
+
     /// What the agent of `application` continues from, given the `seq` of its last decision (0 for none).
     public func agent(of application: Int64, last: Int64) throws -> StoredAgent {
         try pool.read { db in

@@ -2,6 +2,7 @@
 
 import Foundation
 import GRDB
+import GRDBSQLite
 
 /// The SQLite file of a data folder. One connection does all writes and all checkpoints; readers are read-only
 /// (SQLite before 3.51.3 can corrupt a file that two connections checkpoint at once, RELIABILITY section 1).
@@ -28,6 +29,9 @@ public final class Database: Sendable {
 
     /// WAL pages after which a commit checkpoints: 32 MiB, so that full load does so about once a second.
     private static let checkpointPages = 8192
+
+    /// Of the SQLite library that the process has loaded.
+    public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
     let pool: DatabasePool
     public let path: String

@@ -46,10 +46,14 @@ extension Database: DecisionSink {
         guard code == SQLITE_DONE else {
             throw DatabaseError(resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(db.sqliteConnection)))
         }
+        // An application may be deleted while its last decisions are on their way: they must not fail the others.
         if let closed = pending.closed {
             try insert(closed.summary, into: db)
             try db.cachedStatement(
-                sql: "INSERT OR REPLACE INTO agentState (application, seq, state) VALUES (?, ?, ?)"
+                sql: """
+                    INSERT OR REPLACE INTO agentState (application, seq, state)
+                    SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM application WHERE id = ?1)
+                    """
             ).execute(arguments: [pending.application, pending.seq, Data(closed.state)])
         }
     }
@@ -58,7 +62,9 @@ extension Database: DecisionSink {
         try db.cachedStatement(
             sql: """
                 INSERT INTO episode (application, number, started, ended, steps, closing, stage, actor, modelVersion,
-                    reward, rulesReward, violations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    reward, rulesReward, violations)
+                SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+                WHERE EXISTS (SELECT 1 FROM application WHERE id = ?1)
                 """
         ).execute(arguments: [
             episode.application, episode.number, episode.started, episode.ended, episode.steps, episode.closing,
