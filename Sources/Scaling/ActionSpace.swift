@@ -164,22 +164,30 @@ public struct ActionSpace: Sendable, Equatable {
         var next = allocation
         switch change {
         case .none: break
-        case .replicas(let count): next.replicas += count
-        case .cpuSteps(let steps): next.cpuMillicores += steps * profile.cpu.step
-        case .memorySteps(let steps): next.memoryBytes += steps * profile.memory.step
+        case .replicas(let count): next.replicas = moved(next.replicas, count, of: 1)
+        case .cpuSteps(let steps): next.cpuMillicores = moved(next.cpuMillicores, steps, of: profile.cpu.step)
+        case .memorySteps(let steps): next.memoryBytes = moved(next.memoryBytes, steps, of: profile.memory.step)
         case .memoryFactor(let factor):
             let mebibytes = (Double(next.memoryBytes) * factor / 1_048_576).rounded()
-            // 2^40 MiB is more than any limit, and safe to multiply.
-            next.memoryBytes = Int(min(mebibytes, 1_099_511_627_776)) << 20
+            // 2^40 MiB is more than any limit, and safe to shift.
+            next.memoryBytes = Int(min(max(mebibytes, 0), 1_099_511_627_776)) << 20
         }
         return next
+    }
+
+    /// `value + count * size`. Observed values may be anything: a sum that does not fit changes nothing.
+    private static func moved(_ value: Int, _ count: Int, of size: Int) -> Int {
+        let (change, isTooFar) = count.multipliedReportingOverflow(by: size)
+        let (sum, isTooLarge) = value.addingReportingOverflow(change)
+        return isTooFar || isTooLarge ? value : sum
     }
 
     /// The choice whose outcome is nearest to `target`, head by head: how decisions of the rules become examples for
     /// behaviour cloning.
     public func nearest(to target: Allocation, from allocation: Allocation, _ profile: Profile) -> Action {
-        var best = heads.map(\.noop)
+        var best = Action(count: heads.count)
         for (position, head) in heads.enumerated() {
+            best[position] = head.noop
             var least = Self.distance(allocation, target, profile)
             for (index, choice) in head.choices.enumerated()
             where index != head.noop && Self.isLegal(choice, for: allocation, profile) {
@@ -190,12 +198,14 @@ public struct ActionSpace: Sendable, Equatable {
                 }
             }
         }
-        return Action(best)
+        return best
     }
 
     /// Distance in units of the largest allocation, replicas and CPU and memory of equal weight.
     private static func distance(_ a: Allocation, _ b: Allocation, _ profile: Profile) -> Double {
-        func apart(_ a: Int, _ b: Int, _ largest: Int) -> Double { Double(abs(a - b)) / Double(max(largest, 1)) }
+        func apart(_ a: Int, _ b: Int, _ largest: Int) -> Double {
+            (Double(a) - Double(b)).magnitude / Double(max(largest, 1))
+        }
         return apart(a.replicas, b.replicas, profile.maxReplicas)
             + apart(a.cpuMillicores, b.cpuMillicores, profile.cpu.max)
             + apart(a.memoryBytes, b.memoryBytes, profile.memory.max)

@@ -96,6 +96,29 @@ import Testing
         }
     }
 
+    @Test func anyObservedAllocationIsSafe() {
+        var random = SplitMix(seed: 18)
+        for space in ActionSpace.all {
+            for _ in 0..<5000 {
+                let allocation = Allocation(
+                    replicas: random.wildInt(), cpuMillicores: random.wildInt(), memoryBytes: random.wildInt())
+                let target = Allocation(
+                    replicas: random.wildInt(), cpuMillicores: random.wildInt(), memoryBytes: random.wildInt())
+                let mask = mask(space, allocation, profile)
+                var first = 0
+                for head in space.heads {
+                    #expect(mask[first + head.noop] == 1)
+                    first += head.choices.count
+                }
+                let action = Action(space.headSizes.map { random.below($0) })
+                for action in [action, space.nearest(to: target, from: allocation, profile)] {
+                    let next = space.apply(action, to: allocation, profile)
+                    #expect(profile.clamp(next) == next)
+                }
+            }
+        }
+    }
+
     @Test func nearestActionImitatesATarget() {
         let space = ActionSpace.standard
         #expect(space.nearest(to: .make(replicas: 8), from: .make(), profile) == Action([5, 2, 2]))

@@ -218,6 +218,25 @@ import Testing
         }
     }
 
+    @Test func anyObservedAllocationIsSafe() {
+        var random = SplitMix(seed: 19)
+        for mode in Rules.Mode.allCases {
+            var rules = Rules(profile, options: Rules.Options(mode: mode))
+            var time = 0.0
+            for _ in 0..<3000 {
+                time += [0, 60, 60, -60, 1e9, -1e9, .nan][random.below(7)]
+                if !time.isFinite, random.below(2) == 0 { time = 0 }
+                let current = Allocation(
+                    replicas: random.wildInt(), cpuMillicores: random.wildInt(), memoryBytes: random.wildInt())
+                let next = rules.recommend(random.wildObservation(), current: current, time: time)
+                #expect(profile.clamp(next) == next)
+                for status in [rules.cpuRecommendation, rules.memoryRecommendation] {
+                    if let status { #expect(status.lowerBound <= status.upperBound && status.uncappedTarget >= 0) }
+                }
+            }
+        }
+    }
+
     @Test func damagedStateThrows() throws {
         var rules = Rules(profile)
         for step in 0..<50 { _ = rules.recommend(.make(), current: .make(), time: Double(step) * 60) }

@@ -17,6 +17,7 @@ struct SlidingMaximum: Sendable {
     /// Adds `value` at `time`, forgets what is older than `window` seconds and returns the maximum of the rest.
     /// A time before the newest entry (a clock set back) counts as the newest entry's time.
     mutating func add(_ value: Int, at time: Double, window: Double) -> Int {
+        guard time.isFinite else { return count > 0 ? max(value, Int(values[0])) : value }
         var now = time
         if count > 0 {
             // A clock that was set back by more than the window would keep entries alive for ever: start anew.
