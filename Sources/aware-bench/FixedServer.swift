@@ -1,6 +1,7 @@
 // A server with one route that answers with a fixed body: what the HTTP library can do without any decision behind it.
 
 import ArgumentParser
+import Glibc
 import HTTPServer
 
 struct FixedServer: AsyncParsableCommand {
@@ -33,6 +34,7 @@ struct FixedServer: AsyncParsableCommand {
         options.requestsPerConnectionMax = .max
         let server = Server(options: options, router: router)
         for address in try server.start(on: [ListenAddress(listen)]) { print("http://\(address)/") }
+        fflush(nil)
         // Until killed: nothing here is worth ending in order.
         while true { try await Task.sleep(for: .seconds(3600)) }
     }

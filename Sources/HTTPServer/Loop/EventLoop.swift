@@ -36,7 +36,8 @@ actor EventLoop {
     /// Completions that came from this loop itself, applied after `onDrain`.
     private var ownReleases: [[Deferral]] = []
     private var ownCompletions: [[(Deferral, ResponseBytes)]] = []
-    let epoll: Int32
+    /// -1 if the process had no descriptor left; `Server.start` then fails.
+    nonisolated let epoll: Int32
     private var source: (any DispatchSourceRead)?
     private var timer: (any DispatchSourceTimer)?
     private var timerRuns = false
@@ -80,7 +81,6 @@ actor EventLoop {
     }
 
     private func begin(_ listeners: [Listener], _ peers: [Mailbox]) {
-        precondition(epoll >= 0, "no epoll descriptor")
         self.peers = peers
         self.listeners = listeners
         if !listeners.isEmpty { openSpare() }
@@ -97,6 +97,10 @@ actor EventLoop {
         timer.schedule(deadline: .now() + tick, repeating: tick, leeway: tick)
         timer.setEventHandler { @Sendable [self] in assumeIsolated { $0.timePassed() } }
         self.timer = timer
+        // Dispatch opens a descriptor when the first timer starts, and traps if there is none left: start it now, while
+        // there are, rather than with the first connection. It rests from its first tick on.
+        timer.resume()
+        timerRuns = true
     }
 
     /// Cuts all connections and stops watching.
@@ -153,6 +157,9 @@ actor EventLoop {
         if key & Self.listenerKey != 0 {
             accept(Int(key & ~Self.listenerKey))
         } else if let connection = connections[key] {
+            // The client had closed its side already and is now gone altogether: nobody will read what is still due.
+            let isGone = events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
+            if isGone, connection.sawEnd { return close(connection) }
             if events & (EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { receive(connection) }
             if events & EPOLLOUT.rawValue != 0 { mark(connection) }
         }
@@ -171,8 +178,11 @@ actor EventLoop {
             context.handled = 0
             context.options.onDrain?(index)
         }
-        applyOwnCompletions()
-        settleMarked()
+        repeat {
+            applyOwnCompletions()
+            settleMarked()
+            // Closing a connection may run callbacks that complete further answers.
+        } while !ownReleases.isEmpty || !ownCompletions.isEmpty
         statistics.add(.drains)
     }
 
@@ -301,6 +311,7 @@ actor EventLoop {
         if acceptPausedUntil > 0, acceptPausedUntil <= context.now { resumeAccepting() }
         if drainDeadline <= context.now { for connection in connections.all { close(connection) } }
         finishDrain()
+        updateTimer()
     }
 
     /// Asks the wheel to ask about `connection` when its deadline may have come.

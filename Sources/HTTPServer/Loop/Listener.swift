@@ -37,7 +37,6 @@ struct Listener: Sendable {
             guard socketAddress.withPointer({ bind(fd, $0, $1) }) == 0 else {
                 throw SocketError("bind", wanted.description)
             }
-            guard listen(fd, options.backlog) == 0 else { throw SocketError("listen", wanted.description) }
             switch wanted {
             case .tcp(let host, _):
                 guard socketAddress.withPointer({ getsockname(fd, $0, &$1) }) == 0 else {
@@ -48,6 +47,8 @@ struct Listener: Sendable {
                 guard chmod(path, mode_t(options.unixSocketMode)) == 0 else { throw SocketError("chmod", path) }
                 address = wanted
             }
+            // After chmod: nobody may connect before the permissions are right.
+            guard listen(fd, options.backlog) == 0 else { throw SocketError("listen", wanted.description) }
         } catch {
             Glibc.close(fd)
             throw error

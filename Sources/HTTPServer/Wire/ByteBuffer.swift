@@ -190,6 +190,17 @@ struct ByteRange: Equatable {
     var count: UInt32 = 0
 
     static let empty = ByteRange()
+
+    init(start: UInt32 = 0, count: UInt32 = 0) {
+        self.start = start
+        self.count = count
+    }
+
+    /// Heads are far smaller than 4 GiB; trailers behind a huge body are cut off here, but nobody looks at them.
+    init(_ range: Range<Int>) {
+        start = UInt32(truncatingIfNeeded: range.lowerBound)
+        count = UInt32(truncatingIfNeeded: range.count)
+    }
 }
 
 @inline(__always)

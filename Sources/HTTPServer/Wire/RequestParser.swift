@@ -255,8 +255,7 @@ struct RequestParser: ~Copyable {
             throw .bad("field_value", "a field value has a control character")
         }
         return Field(
-            name: ByteRange(start: UInt32(line.lowerBound), count: UInt32(colon - line.lowerBound)),
-            value: ByteRange(start: UInt32(start), count: UInt32(end - start)))
+            name: ByteRange(line.lowerBound..<colon), value: ByteRange(start..<end))
     }
 
     private mutating func fieldLine(_ line: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(ProtocolError) {

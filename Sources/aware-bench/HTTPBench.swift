@@ -1,0 +1,172 @@
+// `aware-bench http`: the server and its peers under the same load, side by side, alternating, in one table.
+
+import ArgumentParser
+import Foundation
+
+struct HTTPBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "http",
+        abstract: "Requests per second of nginx, of aware, and of FastAPI with PyTorch, on one core each.",
+        discussion: """
+            Needs nginx, wrk, curl and taskset, for the counts strace, and for FastAPI a Python with fastapi, uvicorn,
+            uvloop, httptools and torch. The server runs on one core, wrk on another; the peers take turns, and the
+            medians of the rounds are shown. Compare ratios: absolute figures depend on the machine and its neighbours.
+            """)
+
+    @Option(help: "Seconds of each measurement.")
+    var seconds = 5
+
+    @Option(help: "Rounds; each measures every peer once.")
+    var rounds = 3
+
+    @Option(help: "Connections.")
+    var connections = 64
+
+    @Option(help: "Applications that the decisions are spread over.")
+    var applications = 100
+
+    @Option(help: "Core of the servers.")
+    var serverCore = 0
+
+    @Option(help: "Core of wrk.")
+    var loadCore = 1
+
+    @Option(help: "The aware binary; by default the one beside this program. Without it, decisions are left out.")
+    var aware: String?
+
+    @Option(help: "Python for the FastAPI peer. Without it, that peer is left out.")
+    var python: String?
+
+    @Option(help: "The FastAPI application: a Python file that defines `app`.")
+    var fastapi = "../shared/bench/fastapi_baseline.py"
+
+    @Option(help: "Requests over which the memory of the fixed-body server must not grow; 0 leaves the counts out.")
+    var growthRequests = 1_000_000
+
+    func run() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("aware-bench-\(getpid())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var peers: [Peer] = []
+        do {
+            peers = try await start(HTTPPeers(folder: folder, core: serverCore, applications: applications))
+            try await measure(peers)
+            if growthRequests > 0 { try await count(peers) }
+        } catch {
+            for peer in peers { try? await peer.program.stop() }
+            throw error
+        }
+        for peer in peers { try await peer.program.stop() }
+    }
+
+    /// Starts every peer that is available and says which are not.
+    private func start(_ source: HTTPPeers) async throws -> [Peer] {
+        var peers: [Peer] = []
+        do {
+            peers.append(try await source.nginx())
+            peers.append(try await source.fixed())
+            let beside = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+            let binary = aware ?? beside.appendingPathComponent("aware").path
+            if FileManager.default.isExecutableFile(atPath: binary) {
+                peers.append(try await source.aware(binary, dryRun: true))
+                peers.append(try await source.aware(binary, dryRun: false))
+            } else {
+                note("left out: decisions, there is no \(binary)")
+            }
+            if let python {
+                peers.append(try await source.fastAPI(python, fastapi))
+            } else {
+                note("left out: FastAPI + PyTorch, see --python")
+            }
+        } catch {
+            for peer in peers { try? await peer.program.stop() }
+            throw error
+        }
+        return peers
+    }
+
+    private func measure(_ peers: [Peer]) async throws {
+        var results = [[Wrk]](repeating: [], count: peers.count)
+        for round in 1...max(1, rounds) {
+            for (i, peer) in peers.enumerated() {
+                let result = try await load(peer, seconds)
+                note("round \(round): \(peer.name): \(Int(result.requestsPerSecond))/s")
+                results[i].append(result)
+            }
+        }
+        let reference = median(results[0].map(\.requestsPerSecond))
+        print("\(connections) connections, one core, median of \(rounds) rounds of \(seconds) s\n")
+        print(row("server", "requests/s", "of nginx", "p99 ms", "errors"))
+        for (peer, runs) in zip(peers, results) {
+            let rate = median(runs.map(\.requestsPerSecond))
+            print(
+                row(
+                    peer.name, "\(Int(rate))", format(rate / reference, 3),
+                    format(median(runs.map(\.p99Milliseconds)), 2), "\(runs.map(\.errors).reduce(0, +))"))
+        }
+    }
+
+    private func load(_ peer: Peer, _ seconds: Int) async throws -> Wrk {
+        try await Wrk.run(
+            peer.url, seconds: seconds, connections: connections, core: loadCore, script: peer.script,
+            environment: peer.environment)
+    }
+
+    /// System calls a request, and memory before and after many requests, of our own servers.
+    private func count(_ peers: [Peer]) async throws {
+        print("\n" + row("server", "calls/request", "requests", "KiB before", "KiB after"))
+        for peer in peers where peer.name.hasPrefix("aware") {
+            let calls = try await systemCalls(peer)
+            let before = Program.residentKiB(peer.program.id)
+            var requests = 0
+            // Committed decisions grow the store by design; a second of them is enough to see nothing leaks per request.
+            let wanted = peer.name.contains("fixed") ? growthRequests : 1
+            while requests < wanted { requests += try await load(peer, seconds).requests }
+            let after = Program.residentKiB(peer.program.id)
+            print(
+                row(
+                    peer.name, calls.map { format($0, 2) } ?? "no strace", "\(requests)",
+                    before.map(String.init) ?? "-", after.map(String.init) ?? "-"))
+        }
+    }
+
+    /// System calls of all threads of a server per request, or nil where strace is not allowed.
+    private func systemCalls(_ peer: Peer) async throws -> Double? {
+        let strace = try Program(["strace", "-c", "-f", "-p", "\(peer.program.id)"])
+        guard try await strace.wait(seconds: 3, until: { $0.contains("attached") }) else {
+            try await strace.stop()
+            return nil
+        }
+        let requests = try await load(peer, 3).requests
+        // strace prints its table when it is interrupted.
+        kill(strace.id, SIGINT)
+        _ = try await strace.wait(seconds: 5) { $0.contains("total") }
+        let total = strace.text.split(separator: "\n").last { $0.hasSuffix("total") }
+        try await strace.stop()
+        let calls = total?.split(separator: " ").dropFirst(3).first.flatMap { Double($0) }
+        return calls.map { $0 / Double(requests) }
+    }
+
+    // MARK: Text
+
+    private func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        guard !sorted.isEmpty else { return 0 }
+        return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    }
+
+    private func format(_ value: Double, _ digits: Int) -> String {
+        String(format: "%.\(digits)f", value)
+    }
+
+    private func row(_ cells: String...) -> String {
+        cells.enumerated().map { i, cell in
+            let space = String(repeating: " ", count: max(0, (i == 0 ? 26 : 14) - cell.count))
+            return i == 0 ? cell + space : space + cell
+        }.joined()
+    }
+
+    private func note(_ text: String) {
+        FileHandle.standardError.write(Data((text + "\n").utf8))
+    }
+}

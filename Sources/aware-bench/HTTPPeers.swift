@@ -1,0 +1,153 @@
+// The servers that `aware-bench http` compares: how each is started, and how it is loaded.
+
+import Foundation
+
+/// A server under load.
+struct Peer {
+    let name: String
+    let url: String
+    let program: Program
+    /// What wrk sends; nil for GET.
+    var script: String?
+    var environment: [String: String] = [:]
+}
+
+struct HTTPPeers {
+    /// Where configuration, scripts and data go.
+    let folder: URL
+    let core: Int
+    /// How many applications the decisions are spread over.
+    let applications: Int
+
+    /// One nginx worker that answers every request with a fixed body: what HTTP alone costs here.
+    func nginx() async throws -> Peer {
+        let port = try freePort()
+        let configuration = """
+            worker_processes 1; daemon off; pid \(folder.path)/nginx.pid; error_log /dev/null;
+            events { worker_connections 16384; }
+            http {
+              access_log off; keepalive_requests 1000000000;
+              client_body_temp_path \(folder.path)/body; proxy_temp_path \(folder.path)/proxy;
+              fastcgi_temp_path \(folder.path)/fastcgi; uwsgi_temp_path \(folder.path)/uwsgi;
+              scgi_temp_path \(folder.path)/scgi;
+              server {
+                listen 127.0.0.1:\(port);
+                location / { default_type application/json; return 200 '\(FixedServer.body)'; }
+              }
+            }
+            """
+        let file = folder.appendingPathComponent("nginx.conf")
+        try configuration.write(to: file, atomically: true, encoding: .utf8)
+        let program = try Program(["nginx", "-c", file.path, "-p", folder.path], core: core)
+        let url = "http://127.0.0.1:\(port)/"
+        try await answers(url, program)
+        return Peer(name: "nginx return 200", url: url, program: program)
+    }
+
+    /// The server library with a fixed body.
+    func fixed() async throws -> Peer {
+        let program = try Program([try ownPath(), "fixed", "--listen", "127.0.0.1:0"], core: core)
+        return Peer(name: "aware fixed body", url: try await printedURL(program), program: program)
+    }
+
+    /// `aware serve`, loaded with dry runs or with decisions that are committed before they are answered.
+    func aware(_ binary: String, dryRun: Bool) async throws -> Peer {
+        let name = dryRun ? "aware dryRun decision" : "aware committed decision"
+        let data = folder.appendingPathComponent(dryRun ? "data-dry" : "data")
+        let program = try Program(
+            [binary, "serve", "--listen", "127.0.0.1:0", "--data", data.path, "--loops", "1"], core: core)
+        let url = try await printedURL(program)
+        return Peer(
+            name: name, url: url, program: program, script: try decisionScript(),
+            environment: dryRun ? ["QUERY": "?dryRun=true"] : [:])
+    }
+
+    /// FastAPI and PyTorch behind uvicorn, from a file that defines `app`.
+    func fastAPI(_ python: String, _ file: String) async throws -> Peer {
+        let port = try freePort()
+        let source = URL(fileURLWithPath: file)
+        let program = try Program(
+            [
+                python, "-m", "uvicorn", source.deletingPathExtension().lastPathComponent + ":app", "--app-dir",
+                source.deletingLastPathComponent().path, "--port", "\(port)", "--loop", "uvloop", "--http", "httptools",
+                "--log-level", "error",
+            ], core: core, environment: ["PYTHONDONTWRITEBYTECODE": "1"])
+        let url = "http://127.0.0.1:\(port)/"
+        try await answers(url, program, seconds: 60)
+        return Peer(name: "FastAPI + PyTorch", url: url, program: program, script: try decisionScript())
+    }
+
+    // MARK: Parts
+
+    /// A wrk script that posts one observation after the other, each for the next application.
+    private func decisionScript() throws -> String {
+        let text = """
+            local requests, next = {}, 0
+            function init()
+              local headers = { ["Content-Type"] = "application/json" }
+              for i = 1, \(applications) do
+                local body = string.format('{"replicas":4,"cpuLimit":"512m","memoryLimit":"768Mi","cpuUtilization":0.%02d,'
+                  .. '"memoryUtilization":0.44,"latencySeconds":0.12,"requestRate":%d.5}', 30 + i % 60, 100 + i)
+                local path = "/v1/applications/bench-" .. i .. "/decisions" .. (os.getenv("QUERY") or "")
+                requests[i] = wrk.format("POST", path, headers, body)
+              end
+            end
+            function request()
+              next = next % \(applications) + 1
+              return requests[next]
+            end
+            """
+        let file = folder.appendingPathComponent("decisions.lua")
+        try text.write(to: file, atomically: true, encoding: .utf8)
+        return file.path
+    }
+
+    /// Path of the running program, to start it again as a server.
+    private func ownPath() throws -> String {
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    }
+
+    /// Waits for the line with the server's URL.
+    private func printedURL(_ program: Program) async throws -> String {
+        func url(_ text: String) -> Substring? {
+            guard let start = text.firstRange(of: "http://")?.lowerBound else { return nil }
+            let rest = text[start...]
+            return rest.firstIndex { $0 == "\n" || $0 == " " }.map { rest[..<$0] }
+        }
+        guard try await program.wait(seconds: 30, until: { url($0) != nil }), let found = url(program.text) else {
+            try await program.stop()
+            throw BenchError("no URL was printed:\n\(program.text)")
+        }
+        return found.hasSuffix("/") ? String(found) : found + "/"
+    }
+
+    /// Waits until somebody listens at `url`.
+    private func answers(_ url: String, _ program: Program, seconds: Double = 10) async throws {
+        let limit = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < limit {
+            let status = try await Program.run(
+                ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url], seconds: 5)
+            if let status = Int(status), status > 0 { return }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        try await program.stop()
+        throw BenchError("nothing answers at \(url):\n\(program.text)")
+    }
+
+    /// A port that is free now: bound by the kernel's choice and let go.
+    private func freePort() throws -> UInt16 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard bound else { throw BenchError("no free port") }
+        return UInt16(bigEndian: address.sin_port)
+    }
+}
