@@ -26,6 +26,8 @@ let package = Package(
         .target(name: "Scaling", swiftSettings: strict),
         .target(name: "Learning", dependencies: ["Neural", "Scaling"], swiftSettings: strict),
         .target(name: "Simulator", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
+        .target(
+            name: "BasePolicy", exclude: ["base.json"], resources: [.embedInCode("base.policy")], swiftSettings: strict),
         .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
         .target(
             name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
@@ -37,7 +39,7 @@ let package = Package(
         .target(name: "Recommender", dependencies: ["CCurl", "Scaling"], swiftSettings: strict),
         .target(
             name: "Service",
-            dependencies: ["API", "Store", "Agents", "HTTPServer", "Simulator", "Recommender", "Scaling"],
+            dependencies: ["API", "Store", "Agents", "BasePolicy", "HTTPServer", "Learning", "Recommender", "Scaling"],
             swiftSettings: strict),
         .executableTarget(
             name: "aware",

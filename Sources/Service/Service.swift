@@ -2,8 +2,10 @@
 
 import API
 import Agents
+import BasePolicy
 import Foundation
 import HTTPServer
+import Learning
 import Scaling
 import Store
 import Synchronization
@@ -39,7 +41,9 @@ public final class Service: Sendable {
         let database = try Store.Database(folder: options.dataFolder, durability: options.durability)
         let table = ServingTable()
         let registry = AgentRegistry()
-        let trainer = Trainer(store: database, table: table, threads: options.trainerThreads, seed: options.seed)
+        let trainer = Trainer(
+            store: database, table: table, base: try Policy(decoding: BasePolicy.bytes), threads: options.trainerThreads,
+            seed: options.seed)
         let directory = ApplicationDirectory(
             registry: registry, table: table, database: database, trainer: trainer, seed: options.seed)
         _ = try directory.loadAll()

@@ -31,6 +31,9 @@ struct DemoCommand: AsyncParsableCommand {
     @Flag(help: "Do not wait for the clock.")
     var fast = false
 
+    @Flag(help: "Learn each application from its own episodes alone, without the base policy that ships with aware.")
+    var fromScratch = false
+
     @Option(help: "Seconds of wall-clock time for a simulated minute, without --fast.")
     var interval = 1.0
 
@@ -54,7 +57,7 @@ struct DemoCommand: AsyncParsableCommand {
         }
         print("page:      \(base)\ndata file: \(service.dataFile)")
         fflush(nil)
-        let run = DemoLoop(world, base: base, steps: steps, waits: fast ? nil : interval)
+        let run = DemoLoop(world, base: base, steps: steps, waits: fast ? nil : interval, usesBasePolicy: !fromScratch)
         async let finished: Void = run.onThreadOfItsOwn()
         let interruption = Task {
             await signals.wait()

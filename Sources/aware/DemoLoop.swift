@@ -18,13 +18,15 @@ final class DemoLoop: @unchecked Sendable {
     private let steps: Int
     /// Seconds between two steps, `nil` for none.
     private let waits: Double?
+    private let usesBasePolicy: Bool
     private let isStopped = Atomic<Bool>(false)
 
-    init(_ applications: [DemoApplication], base: String, steps: Int, waits: Double?) {
+    init(_ applications: [DemoApplication], base: String, steps: Int, waits: Double?, usesBasePolicy: Bool) {
         self.applications = applications
         self.base = base
         self.steps = steps
         self.waits = waits
+        self.usesBasePolicy = usesBasePolicy
     }
 
     func stop() { isStopped.store(true, ordering: .relaxed) }
@@ -39,7 +41,7 @@ final class DemoLoop: @unchecked Sendable {
 
     private func run() throws {
         let client = DecisionClient(base: base)
-        for application in applications { try application.register(with: client) }
+        for application in applications { try application.register(with: client, usesBasePolicy: usesBasePolicy) }
         print(Self.heading)
         var step = 0
         while (steps == 0 || step < steps) && !isStopped.load(ordering: .relaxed) {

@@ -67,11 +67,12 @@ final class DemoApplication {
         twin.start(load: first)
     }
 
-    func register(with client: DecisionClient) throws {
+    func register(with client: DecisionClient, usesBasePolicy: Bool) throws {
         try client.put(
             name,
             profile: """
-                {"slo": {"latencySeconds": \(application.sloSeconds), "percentile": 99}, "episodeSteps": \(Self.episodeSteps)}
+                {"slo": {"latencySeconds": \(application.sloSeconds), "percentile": 99}, "episodeSteps": \(Self.episodeSteps),
+                 "meta": \(usesBasePolicy)}
                 """)
     }
 

@@ -96,13 +96,13 @@ public enum DecisionRecord {
 
     // MARK: Parts
 
-    private static func write(_ allocation: Allocation, to writer: inout ByteWriter) {
+    static func write(_ allocation: Allocation, to writer: inout ByteWriter) {
         writer.write(Int32(clamping: allocation.replicas))
         writer.write(Int32(clamping: allocation.cpuMillicores))
         writer.write(Int64(allocation.memoryBytes))
     }
 
-    private static func readAllocation(from reader: inout ByteReader) throws -> Allocation {
+    static func readAllocation(from reader: inout ByteReader) throws -> Allocation {
         Allocation(
             replicas: Int(try reader.integer(Int32.self)), cpuMillicores: Int(try reader.integer(Int32.self)),
             memoryBytes: Int(try reader.integer(Int64.self)))

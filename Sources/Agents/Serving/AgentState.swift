@@ -28,6 +28,8 @@ struct AgentState: Sendable {
     private(set) var lastTime: Double?
     private(set) var lastSource: Source?
     private(set) var lastDesired: Allocation?
+    /// The allocation that was observed last.
+    private var lastCurrent: Allocation?
     private(set) var episodesFinished = 0
     /// Mean step reward of the last finished episode.
     private(set) var episodeReward: Double?
@@ -52,6 +54,8 @@ struct AgentState: Sendable {
     private var checker = ObservationChecker()
     private var guards = GuardState()
     private var rules: Rules
+    /// CPU limit of a replica when the application was first seen, in millicores.
+    private var configuredCpu: Int?
     private var encoder: StateEncoder
     /// A recurrent policy's memory, empty for a feed-forward one.
     private var memory: [Float] = []
@@ -67,8 +71,15 @@ struct AgentState: Sendable {
     mutating func update(profile: Profile) {
         self.profile = profile
         rules.profile = profile
-        rules.options = Rules.Options(profile)
+        configureRules()
         encoder.profile = profile
+    }
+
+    /// The rules do not size CPU (HPA's metric depends on it), so they need to know what the owner had configured:
+    /// without it they could not undo what a policy did to it.
+    private mutating func configureRules() {
+        rules.options = Rules.Options(profile)
+        rules.options.fixedCpu = configuredCpu
     }
 
     func seq(ofClientID id: String) -> Int64? { clientIDs.last { $0.id == id }?.seq }
@@ -87,8 +98,8 @@ struct AgentState: Sendable {
         var experience = Decision.Experience(
             state: encodeState(), mask: 0, action: Self.space.noop, logProbability: 0, value: 0, memory: memory)
         experience.mask = Self.space.maskBits(for: percept.current, profile)
-        let isExploring = assignment?.stage == .online && running.actor == .policy
-        let proposal = propose(percept.current, assignment, scratch, &experience, isExploring: isExploring)
+        let isExploring = assignment?.explores == true && running.actor == .policy
+        let proposal = propose(percept, assignment, scratch, &experience, isExploring: isExploring)
         let actor = running.actor == .policy && proposal != nil ? Source.policy : .rules
         let proposed = actor == .policy ? proposal!.allocation : percept.rules
         let guarded = Guards.apply(
@@ -97,6 +108,7 @@ struct AgentState: Sendable {
         if actor == .rules {
             experience.action = Self.space.nearest(to: guarded.allocation, from: percept.current, profile)
             experience.logProbability = 0
+            assignment?.policy?.shape.record(actions: experience.action, memory: &memory)
         }
         let source: Source =
             switch guarded.override {
@@ -127,6 +139,8 @@ struct AgentState: Sendable {
         var parts: RewardParts
         /// Of the previous decision, `nil` when there is none or it cannot be known.
         var reward: Double?
+        /// The same with the training penalties: what a recurrent policy remembers; 0 when it cannot be known.
+        var priced: Double
     }
 
     /// Everything that only depends on observations, and happens once for each.
@@ -143,10 +157,17 @@ struct AgentState: Sendable {
             }
             if parts.violated { running.violations += 1 }
         }
+        let priced = Reward.penalized(
+            parts, observation: observation, previous: lastCurrent ?? current, decided: current, profile: profile)
+        lastCurrent = current
+        if configuredCpu == nil, let cpu = observation.cpuMillicores {
+            configuredCpu = cpu
+            configureRules()
+        }
         let wanted = rules.recommend(observation, current: current, time: now)
         encoder.observe(observation, allocation: current, parts: parts, memoryTarget: rules.memoryTarget, time: now)
         if encoder.isFresh { memory = [] }
-        return Percept(quality: quality, current: current, rules: wanted, parts: parts, reward: reward)
+        return Percept(quality: quality, current: current, rules: wanted, parts: parts, reward: reward, priced: priced ?? 0)
     }
 
     /// Limits of an application that has never told them: in the middle of what the profile allows.
@@ -164,14 +185,15 @@ struct AgentState: Sendable {
 
     /// What the policy wants; also computed while the rules act, as a shadow. `nil` without a usable policy.
     private mutating func propose(
-        _ current: Allocation, _ assignment: Assignment?, _ scratch: PolicyScratch?,
+        _ percept: Percept, _ assignment: Assignment?, _ scratch: PolicyScratch?,
         _ experience: inout Decision.Experience, isExploring: Bool
     ) -> Decision.Proposal? {
         guard let policy = assignment?.policy, let scratch, profile.algorithm != .rules,
             policy.shape.observationSize == StateEncoder.count, policy.shape.embeddingSize == 0
         else { return nil }
-        if memory.count != policy.shape.memorySize {
-            memory = policy.shape.emptyMemory()
+        if policy.shape.memorySize > 0 {
+            if memory.count != policy.shape.memorySize { memory = policy.shape.emptyMemory() }
+            policy.shape.record(reward: Float(percept.priced), memory: &memory)
             experience.memory = memory
         }
         let choices = Self.choiceCount
@@ -197,7 +219,7 @@ struct AgentState: Sendable {
         experience.action = action
         experience.logProbability = scratch.logProbability
         return Decision.Proposal(
-            allocation: Self.space.apply(action, to: current, profile),
+            allocation: Self.space.apply(action, to: percept.current, profile),
             probability: exp(Double(scratch.logProbability)), value: Double(scratch.value))
     }
 
@@ -273,8 +295,7 @@ struct AgentState: Sendable {
                 }
             }
         }
-        let action = last.experience.action
-        policy.shape.record(actions: (0..<action.count).map { action[$0] }, reward: 0, memory: &memory)
+        policy.shape.record(actions: last.experience.action, memory: &memory)
     }
 
     private static let format: UInt8 = 1
@@ -285,11 +306,9 @@ struct AgentState: Sendable {
         writer.write(UInt64(clamping: decisions))
         writer.write(lastSeq)
         writer.write(lastTime)
-        writer.write(lastDesired != nil)
-        if let lastDesired {
-            writer.write(Int32(clamping: lastDesired.replicas))
-            writer.write(Int32(clamping: lastDesired.cpuMillicores))
-            writer.write(Int64(lastDesired.memoryBytes))
+        for allocation in [lastDesired, lastCurrent] {
+            writer.write(allocation != nil)
+            if let allocation { DecisionRecord.write(allocation, to: &writer) }
         }
         writer.write(UInt8(lastSource.flatMap { Source.allCases.firstIndex(of: $0) } ?? 255))
         writer.write(UInt32(clamping: episodesFinished))
@@ -308,6 +327,7 @@ struct AgentState: Sendable {
         writer.write(UInt32(clamping: running.rewards))
         writer.write(UInt32(clamping: running.violations))
         writer.write(memory)
+        writer.write(Int32(clamping: configuredCpu ?? -1))
         checker.encode(into: &writer)
         guards.encode(into: &writer)
         rules.encode(into: &writer)
@@ -322,11 +342,8 @@ struct AgentState: Sendable {
         decisions = Int(clamping: try reader.integer(UInt64.self))
         lastSeq = try reader.integer()
         lastTime = try reader.optionalDouble()
-        if try reader.bool() {
-            lastDesired = Allocation(
-                replicas: Int(try reader.integer(Int32.self)), cpuMillicores: Int(try reader.integer(Int32.self)),
-                memoryBytes: Int(try reader.integer(Int64.self)))
-        }
+        lastDesired = try reader.bool() ? DecisionRecord.readAllocation(from: &reader) : nil
+        lastCurrent = try reader.bool() ? DecisionRecord.readAllocation(from: &reader) : nil
         let source = Int(try reader.integer(UInt8.self))
         lastSource = source < Source.allCases.count ? Source.allCases[source] : nil
         episodesFinished = Int(try reader.integer(UInt32.self))
@@ -344,9 +361,20 @@ struct AgentState: Sendable {
         running.rewards = Int(try reader.integer(UInt32.self))
         running.violations = Int(try reader.integer(UInt32.self))
         memory = try reader.floats()
+        let cpu = Int(try reader.integer(Int32.self))
+        configuredCpu = cpu > 0 ? cpu : nil
         checker = try ObservationChecker(from: &reader)
         guards = try GuardState(from: &reader)
         rules = try Rules(profile, from: &reader)
+        configureRules()
         encoder = try StateEncoder(profile, from: &reader)
+    }
+}
+
+extension PolicyShape {
+    /// Writes what was really done into a recurrent policy's memory; its reward is written when it is known.
+    fileprivate func record(actions: Action, memory: inout [Float]) {
+        guard memorySize > 0, memory.count == memorySize else { return }
+        record(actions: (0..<actions.count).map { actions[$0] }, reward: 0, memory: &memory)
     }
 }

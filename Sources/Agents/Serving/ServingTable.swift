@@ -9,13 +9,16 @@ public struct Assignment: Sendable {
     /// The version on duty, `nil` before there is one.
     public var policy: Policy?
     public var version: Int
+    /// Whether the policy samples its actions, in order to learn from them.
+    public var explores: Bool
     /// The rules' estimated mean step reward, to be recorded with an episode.
     public var rulesReward: Double?
 
-    public init(stage: Stage, policy: Policy?, version: Int, rulesReward: Double?) {
+    public init(stage: Stage, policy: Policy?, version: Int, explores: Bool, rulesReward: Double?) {
         self.stage = stage
         self.policy = policy
         self.version = version
+        self.explores = explores
         self.rulesReward = rulesReward
     }
 }

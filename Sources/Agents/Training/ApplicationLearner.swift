@@ -26,6 +26,15 @@ struct ApplicationLearner: Sendable {
         return options
     }()
 
+    /// The same from a base policy, which is recurrent: whole episodes, smaller steps.
+    static let fineTuning: PPO.Options = {
+        var options = ApplicationLearner.options
+        options.minibatch = .episodes(2)
+        options.learningRate = 2e-4
+        options.finalLearningRate = 5e-5
+        return options
+    }()
+
     static let shape = PolicyShape(
         observationSize: StateEncoder.count, heads: ActionSpace.standard.headSizes,
         noOps: ActionSpace.standard.heads.map(\.noop))
@@ -51,7 +60,23 @@ struct ApplicationLearner: Sendable {
     /// Whether a version was made since the rules took over: a demoted policy does not come back as it was.
     private var hasCandidate = false
 
-    init(seed: UInt64) { ppo = PPO(shape: Self.shape, options: Self.options, seed: seed) }
+    /// Policy episodes that a base policy gets to show itself better than the rules, before it is fine-tuned.
+    private static let baseEpisodesMax = 30
+    /// Policy episodes of the base policy so far, `nil` when the acting weights are the application's own.
+    private var baseEpisodes: Int?
+
+    /// - Parameter base: the first candidate; without one the first candidate is cloned from the rules.
+    init(base: Policy?, seed: UInt64) {
+        if let base {
+            ppo = PPO(policy: base, options: Self.fineTuning, seed: seed)
+            baseEpisodes = 0
+        } else {
+            ppo = PPO(shape: Self.shape, options: Self.options, seed: seed)
+        }
+    }
+
+    /// Exploring is for learning: a base policy that is on trial acts as well as it can.
+    var explores: Bool { lifecycle.stage == .online && baseEpisodes == nil }
 
     var policy: Policy? { version > 0 ? ppo.policy : nil }
 
@@ -63,7 +88,9 @@ struct ApplicationLearner: Sendable {
         var progress = Progress()
         if lifecycle.stage == .initialized { _ = lifecycle.start(profile) }
         guard profile.algorithm != .rules else { return progress }
-        if summary.actor == .policy {
+        if summary.actor == .policy, let count = baseEpisodes {
+            baseEpisodes = lifecycle.stage == .online && count + 1 >= Self.baseEpisodesMax ? nil : count + 1
+        } else if summary.actor == .policy {
             pending.append(summary.number)
             if pending.count >= Self.episodesPerUpdate {
                 let episodes = try pending.compactMap(load)
@@ -77,7 +104,10 @@ struct ApplicationLearner: Sendable {
             rulesEpisodes.append(summary.number)
             rulesEpisodes.removeFirst(max(0, rulesEpisodes.count - Self.rulesEpisodesMax))
             rulesInStage += 1
-            if lifecycle.stage == .offline, !hasCandidate, rulesInStage >= profile.thresholds.window {
+            if lifecycle.stage == .offline, version == 0, baseEpisodes != nil {
+                progress.model = publish(["base": 1])
+                hasCandidate = true
+            } else if lifecycle.stage == .offline, !hasCandidate, rulesInStage >= profile.thresholds.window {
                 progress.model = publish(clone(try rulesEpisodes.compactMap(load)))
                 hasCandidate = true
             }
@@ -90,6 +120,8 @@ struct ApplicationLearner: Sendable {
             pending.removeAll()
             rulesInStage = 0
             hasCandidate = false
+            // A base policy that was sent back gives way to the application's own.
+            if lifecycle.stage == .offline { baseEpisodes = nil }
         }
         return progress
     }
@@ -108,22 +140,18 @@ struct ApplicationLearner: Sendable {
     /// Behaviour cloning: the policy learns to do what the rules did.
     /// PPO then goes on from there with a fresh optimiser.
     private mutating func clone(_ episodes: [Episode]) -> [String: Double] {
-        var cloning = BehaviorCloning(policy: ppo.policy, options: Self.cloningOptions, seed: UInt64(episodes.count))
+        var options = BehaviorCloning.Options()
+        options.epochs = 20
+        options.minibatch = ppo.shape.recurrentSize > 0 ? .episodes(1) : .steps(64)
+        var cloning = BehaviorCloning(policy: ppo.policy, options: options, seed: UInt64(episodes.count))
         let diagnostics = cloning.update(episodes)
-        ppo = PPO(policy: cloning.policy, options: Self.options, seed: UInt64(episodes.count))
+        ppo = PPO(policy: cloning.policy, options: ppo.options, seed: UInt64(episodes.count))
         return [
             "negativeLogLikelihood": Double(diagnostics.negativeLogLikelihood), "entropy": Double(diagnostics.entropy),
             "valueLoss": Double(diagnostics.valueLoss), "gradientNorm": Double(diagnostics.gradientNorm),
             "explainedVariance": Double(diagnostics.explainedVariance),
         ]
     }
-
-    private static let cloningOptions: BehaviorCloning.Options = {
-        var options = BehaviorCloning.Options()
-        options.epochs = 20
-        options.minibatch = .steps(64)
-        return options
-    }()
 
     private static func figures(_ diagnostics: PPO.Diagnostics) -> [String: Double] {
         [
@@ -151,14 +179,15 @@ struct ApplicationLearner: Sendable {
         for number in rulesEpisodes { writer.write(UInt32(clamping: number)) }
         writer.write(UInt32(clamping: rulesInStage))
         writer.write(hasCandidate)
+        writer.write(Int32(clamping: baseEpisodes ?? -1))
         return writer.bytes
     }
 
     /// The part that changes with updates.
     func encodeOptimizer() -> [UInt8] { ppo.encode() }
 
-    /// - Parameter seed: of a learner that has not learned anything yet.
-    init(decoding saved: StoredTrainer, seed: UInt64) throws {
+    /// - Parameters: as of a learner that has not learned anything yet.
+    init(decoding saved: StoredTrainer, base: Policy?, seed: UInt64) throws {
         var reader = ByteReader(saved.state)
         guard try reader.integer(UInt8.self) == Self.format else { throw ByteReader.Failure.malformed }
         lifecycle = try Lifecycle(from: &reader)
@@ -167,11 +196,12 @@ struct ApplicationLearner: Sendable {
         rulesEpisodes = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
         rulesInStage = Int(try reader.integer(UInt32.self))
         hasCandidate = try reader.bool()
+        let count = Int(try reader.integer(Int32.self))
+        baseEpisodes = count < 0 ? nil : count
         if let optimizer = saved.optimizer {
             ppo = try PPO(decoding: optimizer)
-            ppo.options = Self.options
         } else {
-            ppo = PPO(shape: Self.shape, options: Self.options, seed: seed)
+            ppo = ApplicationLearner(base: base, seed: seed).ppo
         }
     }
 }

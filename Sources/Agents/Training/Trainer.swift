@@ -13,6 +13,8 @@ public final class Trainer: Sendable {
 
     private let store: any EpisodeStore
     private let table: ServingTable
+    /// Every application's first candidate, unless its profile says `meta: false`.
+    private let base: Policy?
     private let seed: UInt64
     private let queue = TrainingQueue()
     private let threads: Int
@@ -23,7 +25,8 @@ public final class Trainer: Sendable {
     private let failure = Mutex<String?>(nil)
     public let updates = Atomic<Int>(0)
 
-    public init(store: any EpisodeStore, table: ServingTable, threads: Int, seed: UInt64) {
+    public init(store: any EpisodeStore, table: ServingTable, base: Policy?, threads: Int, seed: UInt64) {
+        self.base = base
         self.store = store
         self.table = table
         self.threads = threads
@@ -65,7 +68,7 @@ public final class Trainer: Sendable {
     /// Puts the last persisted version of an application on duty again.
     public func restore(_ agent: Agent) throws -> Assignment? {
         guard let saved = try store.trainerState(of: agent.id) else { return nil }
-        let learner = try ApplicationLearner(decoding: saved, seed: seed(of: agent))
+        let learner = try ApplicationLearner(decoding: saved, base: base(for: agent), seed: seed(of: agent))
         progress.withLock { $0[agent.id] = saved.episode }
         let assignment = Self.assignment(of: learner)
         table.publish(assignment, for: agent.id)
@@ -75,7 +78,7 @@ public final class Trainer: Sendable {
     private static func assignment(of learner: ApplicationLearner) -> Assignment {
         Assignment(
             stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
-            rulesReward: learner.lifecycle.rulesReward)
+            explores: learner.explores, rulesReward: learner.lifecycle.rulesReward)
     }
 
     // MARK: On a trainer's thread
@@ -114,10 +117,14 @@ public final class Trainer: Sendable {
     private func learner(of agent: Agent) throws -> (ApplicationLearner, Int) {
         if let learner = learners.withLock({ $0[agent.id] }) { return (learner, trainedEpisode(of: agent.id)) }
         guard let saved = try store.trainerState(of: agent.id) else {
-            return (ApplicationLearner(seed: seed(of: agent)), 0)
+            return (ApplicationLearner(base: base(for: agent), seed: seed(of: agent)), 0)
         }
-        return (try ApplicationLearner(decoding: saved, seed: seed(of: agent)), saved.episode)
+        return (
+            try ApplicationLearner(decoding: saved, base: base(for: agent), seed: seed(of: agent)), saved.episode
+        )
     }
+
+    private func base(for agent: Agent) -> Policy? { agent.profile.meta ? base : nil }
 
     private func seed(of agent: Agent) -> UInt64 { seed &+ UInt64(bitPattern: agent.id) &* 0x9E37_79B9_7F4A_7C15 }
 
