@@ -92,11 +92,11 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
         return Array(window.prefix(steps * Self.subSteps))
     }
 
-    /// Sizes between half and double the default, and replicas that are anything from scarce to idle.
+    /// CPU anywhere within the limits, memory around the default, and replicas that are anything from scarce to idle.
     private func start(_ application: SyntheticApplication, random: inout SimulationRandom) -> Allocation {
         var start = application.defaultSize
         start.cpuMillicores = 128 * Int(random.uniform(3...16))
-        start.memoryBytes = Int(Double(start.memoryBytes >> 20) * random.uniform(0.6...1.6)) << 20
+        start.memoryBytes = Int(Double(start.memoryBytes >> 20) * random.uniform(0.8...1.6)) << 20
         let rate = load.prefix(Self.subSteps).reduce(0, +) / Double(Self.subSteps)
         let each = application.service.capacity(cores: Double(start.cpuMillicores) / 1000)
         start.replicas = Int((rate / (random.uniform(0.25...0.9) * each)).rounded(.up))

@@ -167,14 +167,9 @@ public enum LoadLevel {
         exponential(random.uniform(logarithm(0.15)...logarithm(0.9)))
     }
 
-    /// `window` in requests per second, such that its 99th percentile is `level` x `capacity`: a single spike shall not
-    /// decide how busy the rest is. Nothing exceeds the capacity itself by more than a tenth.
+    /// `window` in requests per second, such that its peak is `level` x `capacity`.
     public static func scale(_ window: [Double], to level: Double, of capacity: Double) -> [Double] {
-        guard !window.isEmpty else { return [] }
-        let sorted = window.sorted()
-        let reference = sorted[min(sorted.count - 1, sorted.count * 99 / 100)]
-        let peak = reference > 0 ? reference : sorted[sorted.count - 1]
-        guard peak > 0 else { return window }
-        return window.map { min($0 / peak * level, 1.1) * capacity }
+        guard let peak = window.max(), peak > 0 else { return window }
+        return window.map { $0 / peak * level * capacity }
     }
 }

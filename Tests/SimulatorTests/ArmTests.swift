@@ -1,0 +1,153 @@
+// Arms: what each does, that calibration is honest, and that the ceiling is one.
+
+import Learning
+import Scaling
+import Testing
+
+@testable import Simulator
+
+private func scenario(applications: Int = 2, seed: UInt64 = 5) -> Scenario {
+    let rows = (0..<600).map { minute -> Double? in
+        let wave = 60 * sine(Double(minute) / 15)
+        return 100 + wave + Double(minute * 7919 % 13)
+    }
+    let rising = LoadTrace(name: "waves", intervalSeconds: 60, requests: rows)
+    var scenario = Scenario(
+        applications: Array(SyntheticApplication.split(seed: 1).test.prefix(applications)),
+        sources: [.trace(rising), .generated(name: "generated")], seed: seed)
+    scenario.windows = 2
+    scenario.steps = 60
+    return scenario
+}
+
+private func observation(replicas: Int, cpu: Double, latency: Double) -> Observation {
+    var observation = Observation(replicas: replicas)
+    observation.cpuUtilization = cpu
+    observation.memoryUtilization = 0.5
+    observation.latencySeconds = latency
+    observation.requestRate = 10
+    return observation
+}
+
+@Suite struct ControllerTests {
+    private let size = Allocation(replicas: 4, cpuMillicores: 1024, memoryBytes: 512 << 20)
+
+    @Test func greedyGoesOutWhenTheObjectiveIsMissedAndInWhenOneFewerWouldDo() {
+        var greedy = GreedyController(profile: Profile())
+        #expect(greedy.decide(observation(replicas: 4, cpu: 0.5, latency: 0.9), current: size).replicas == 5)
+        #expect(greedy.decide(observation(replicas: 4, cpu: 0.95, latency: 0.1), current: size).replicas == 5)
+        #expect(greedy.decide(observation(replicas: 4, cpu: 0.3, latency: 0.1), current: size).replicas == 3)
+        #expect(greedy.decide(observation(replicas: 4, cpu: 0.65, latency: 0.1), current: size) == size)
+        #expect(greedy.decide(Observation(replicas: 4), current: size) == size)
+    }
+
+    @Test func randomStaysWithinTheLimits() {
+        let profile = Profile()
+        var random = RandomController(profile: profile, seed: 1)
+        var current = size
+        var seen = Set<Allocation>()
+        for _ in 0..<500 {
+            current = random.decide(Observation(replicas: current.replicas), current: current)
+            #expect(profile.clamp(current) == current)
+            seen.insert(current)
+        }
+        #expect(seen.count > 100)
+    }
+
+    @Test func anUntrainedPolicyStaysWithinTheLimitsAndRepeatsItself() {
+        let trial = scenario().trials(application: 0, part: .test)[0]
+        let policy = Policy(shape: .cluster(), seed: 1)
+        func run() -> TrialResult {
+            var controller = PolicyController(policy: policy, profile: trial.profile, initial: trial.initial)
+            return trial.run(&controller)
+        }
+        #expect(run() == run())
+        #expect(run().steps == 60)
+    }
+
+    @Test func theBiasHoldsAPolicyBack() {
+        let trial = scenario().trials(application: 0, part: .test)[0]
+        let policy = Policy(shape: .cluster(), seed: 1)
+        var held = PolicyController(
+            policy: policy, profile: trial.profile, initial: trial.initial, noOpBias: [50, 50, 50])
+        let result = trial.run(&held)
+        #expect(result.changes == 0 && result.resizes == 0)
+    }
+}
+
+@Suite struct TrialTests {
+    @Test func trainingAndTestWindowsDoNotOverlap() {
+        // The load of each row is its own number, so the windows show where they come from.
+        let counting = LoadTrace(name: "counting", intervalSeconds: 60, requests: (1...1000).map(Double.init))
+        let training = counting.windows(count: 20, steps: 60, seed: 1, part: Scenario.Part.training.range)
+        let test = counting.windows(count: 20, steps: 60, seed: 1, part: Scenario.Part.test.range)
+        #expect(training.flatMap(\.self).max()! < test.flatMap(\.self).min()!)
+    }
+
+    @Test func everyControllerMeetsTheSameWorld() {
+        let plan = scenario()
+        #expect(
+            plan.trials(application: 1, part: .test).map(\.load) == plan.trials(application: 1, part: .test).map(\.load)
+        )
+        #expect(plan.trials(application: 0, part: .test).count == 4)
+        let other = scenario(seed: 6)
+        #expect(
+            plan.trials(application: 1, part: .test).map(\.load)
+                != other.trials(application: 1, part: .test).map(\.load))
+    }
+
+    @Test func warmUpIsNotCounted() {
+        let trial = scenario().trials(application: 0, part: .test)[0]
+        var controller = StaticController(trial.initial)
+        var seen = 0
+        let result = trial.run(&controller) { _ in seen += 1 }
+        #expect(trial.steps == 90 && seen == 60 && result.steps == 60 && abs(result.hours - 1) < 1e-9)
+    }
+}
+
+@Suite struct CalibrationTests {
+    @Test func noOtherSettingOfTheGridDoesBetterOnTheTrainingWindows() {
+        let plan = scenario(applications: 1)
+        let trials = plan.trials(application: 0, part: .training)
+        for arm in [Arm.hpaTarget, .bothCalibrated] {
+            let (_, chosen, results) = arm.calibrated(for: plan.applications[0], on: trials)
+            #expect(results.count >= CalibrationGrid.targets.count)
+            #expect(results.allSatisfy { $0.r <= results[chosen].r })
+        }
+    }
+
+    @Test func thePaperTakesTheHighestTargetThatMeetsTheObjective() {
+        func result(_ violations: Double) -> TrialResult {
+            var result = TrialResult()
+            result.steps = 1000
+            result.violations = violations
+            return result
+        }
+        #expect(Arm.paperRules.choose([result(0), result(9), result(10), result(11)]) == 2)
+        #expect(Arm.paperRules.choose([result(30), result(20), result(40)]) == 1)
+    }
+
+    @Test func everyArmHasANameOfItsOwn() {
+        #expect(Set(Arm.withoutLearning.map(\.name)).count == Arm.withoutLearning.count)
+        for name in EvaluationReport.calibratedRules + [EvaluationReport.ceiling] {
+            #expect(Arm.withoutLearning.contains { $0.name == name })
+        }
+    }
+}
+
+@Suite struct PlannerTests {
+    @Test func theCeilingIsAboveTheRules() throws {
+        let plan = scenario()
+        let arms = [Arm.fallbackDefault, .bothDefault, .greedy, .planner]
+        let cells = arms.flatMap { arm in plan.applications.indices.map { plan.play(arm, application: $0) } }
+        let report = try #require(EvaluationReport(cells: cells, arms: arms.map(\.name), seed: 1))
+        let ceiling = try #require(report.arms.last)
+        #expect(report.arms.dropLast().allSatisfy { $0.reward.mean < ceiling.reward.mean })
+    }
+
+    @Test func theFutureIsNotShownToControllers() {
+        // A controller sees observations only; what `run` hands to others comes through `Clairvoyant`.
+        #expect(!(RulesController(profile: Profile(), options: .kubernetesDefault) as Any is any Clairvoyant))
+        #expect(PlannerController() as Any is any Clairvoyant)
+    }
+}
