@@ -133,16 +133,16 @@ struct HTTPBench: AsyncParsableCommand {
     /// System calls of all threads of a server per request, or nil where strace is not allowed.
     private func systemCalls(_ peer: Peer) async throws -> Double? {
         let strace = try Program(["strace", "-c", "-f", "-p", "\(peer.program.id)"])
-        guard try await strace.wait(seconds: 3, until: { $0.contains("attached") }) else {
+        guard try await strace.wait(seconds: 10, until: { $0.contains("attached") }) else {
             try await strace.stop()
+            note("no system calls counted: \(strace.text)")
             return nil
         }
         let requests = try await load(peer, 3).requests
-        // strace prints its table when it is interrupted.
-        kill(strace.id, SIGINT)
+        // strace prints its table when it is told to end.
+        try await strace.stop()
         _ = try await strace.wait(seconds: 5) { $0.contains("total") }
         let total = strace.text.split(separator: "\n").last { $0.hasSuffix("total") }
-        try await strace.stop()
         let calls = total?.split(separator: " ").dropFirst(3).first.flatMap { Double($0) }
         return calls.map { $0 / Double(requests) }
     }
