@@ -8,11 +8,16 @@ public struct Plot: Sendable {
         public var points: [(x: Double, y: Double)]
         /// Drawn behind the others and thin, for raw values beside their average.
         public var isFaint: Bool
+        /// Points without a line between them: a scatter.
+        public var isScatter: Bool
 
-        public init(name: String, points: [(x: Double, y: Double)], isFaint: Bool = false) {
+        public init(
+            name: String, points: [(x: Double, y: Double)], isFaint: Bool = false, isScatter: Bool = false
+        ) {
             self.name = name
             self.points = points
             self.isFaint = isFaint
+            self.isScatter = isScatter
         }
     }
 
@@ -85,7 +90,12 @@ public struct Plot: Sendable {
     private func paths(
         _ line: Line, color: String, x: (Double) -> Double, y: (Double) -> Double
     ) -> [String] {
-        line.points.split { !$0.x.isFinite || !$0.y.isFinite }.map { run in
+        if line.isScatter {
+            return line.points.filter { $0.x.isFinite && $0.y.isFinite }.map {
+                "<circle cx=\"\(text(x($0.x)))\" cy=\"\(text(y($0.y)))\" r=\"3\" fill=\"\(color)\" opacity=\"0.6\"/>"
+            }
+        }
+        return line.points.split { !$0.x.isFinite || !$0.y.isFinite }.map { run in
             let points = run.map { "\(text(x($0.x))),\(text(y($0.y)))" }.joined(separator: " ")
             let style = line.isFaint ? "stroke-width=\"1\" opacity=\"0.4\"" : "stroke-width=\"2\""
             return "<polyline fill=\"none\" stroke=\"\(color)\" \(style) points=\"\(points)\"/>"

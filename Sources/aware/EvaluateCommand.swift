@@ -44,6 +44,12 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "Train a policy across generated applications for so many episodes, once for each of --seeds.")
     var trainEpisodes = 0
 
+    @Option(
+        help:
+            "Also play tl and tl-plus: trained on one application for --train-episodes, then on the tested one for so many."
+    )
+    var adaptEpisodes = 0
+
     @Option(help: "Policies to train.")
     var seeds = 3
 
@@ -62,6 +68,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "Units of work at the same time. (default: all cores)")
     var jobs: Int?
 
+    @Option(help: "Folder for learning curves and a scatter over workloads, as SVG.")
+    var plot: String?
+
     @Flag(help: "One JSON document on standard output.")
     var json = false
 
@@ -76,6 +85,12 @@ struct EvaluateCommand: AsyncParsableCommand {
         guard (10...2000).contains(steps) else { throw ValidationError("--steps \(steps) is outside 10 to 2000.") }
         guard (0...10_000_000).contains(trainEpisodes) else {
             throw ValidationError("--train-episodes \(trainEpisodes) is outside 0 to 10000000.")
+        }
+        guard (0...1_000_000).contains(adaptEpisodes) else {
+            throw ValidationError("--adapt-episodes \(adaptEpisodes) is outside 0 to 1000000.")
+        }
+        guard adaptEpisodes == 0 || trainEpisodes > 0 else {
+            throw ValidationError("--adapt-episodes needs --train-episodes.")
         }
         guard (1...100).contains(seeds) else { throw ValidationError("--seeds \(seeds) is outside 1 to 100.") }
         if let level, !(0.01...1).contains(level) { throw ValidationError("--level \(level) is outside 0.01 to 1.") }
@@ -104,12 +119,20 @@ struct EvaluateCommand: AsyncParsableCommand {
             let trained = await run.train(episodes: trainEpisodes, seeds: seeds, seed: seed, traces: scenario.traces)
             curves = trained.curves
             arms += trained.arms
+            if adaptEpisodes > 0 {
+                arms += [false, true].map {
+                    Arm.transfer(
+                        isExtended: $0, episodes: trainEpisodes, adaptation: adaptEpisodes, traces: scenario.traces,
+                        seed: seed)
+                }
+            }
         }
         try await run.play(arms)
         progress.finish()
         guard let report = EvaluationReport(cells: run.cells, arms: arms.map(\.name), seed: seed) else {
             throw ValidationError("Nothing was finished: no application was played by every arm.")
         }
+        if let plot { try EvaluationPlots(report: report, curves: curves).write(to: plot) }
         if json {
             print(try EvaluationJSON(report, scenario: scenario, cells: run.cells, curves: curves).text())
         } else {

@@ -111,8 +111,8 @@ final class EvaluationRun: Sendable {
             let cell = scenario.play(work[index].arm, application: work[index].application)
             state.withLock { state in
                 state.cells.append(cell)
-                // A trained arm differs from run to run; only what the settings determine is kept.
-                if !cell.arm.hasPrefix("ppo-") { keep(cell, settings: settings) }
+                // What was trained in this run depends on more than the settings; it is not kept.
+                if !cell.arm.hasPrefix("ppo-"), !cell.arm.hasPrefix("tl") { keep(cell, settings: settings) }
             }
             progress.advance(by: 1)
         }

@@ -74,3 +74,37 @@ private func curriculum() -> ClusterCurriculum {
         #expect(last > rewards[0] + 8, "\(rewards)")
     }
 }
+
+@Suite struct TransferTests {
+    @Test func theForecastFollowsATrend() {
+        var features = TransferFeatures()
+        for step in 0..<40 { features.observe(rate: 100 + 10 * Double(step), cores: 4, reward: 0.8) }
+        #expect(features.forecast > 490 && features.forecast < 505)
+        var values = [Float](repeating: 0, count: TransferFeatures.count)
+        values.withUnsafeMutableBufferPointer { features.write(into: $0, cores: 4) }
+        #expect(values[0] > 0 && abs(values[1] - 0.8) < 1e-5 && values[2] == 0)
+    }
+
+    @Test func theTablePointsToTheBetterSize() {
+        var features = TransferFeatures()
+        for _ in 0..<5 {
+            features.observe(rate: 100, cores: 4, reward: 0.9)
+            features.observe(rate: 100, cores: 8, reward: 0.6)
+        }
+        var values = [Float](repeating: 0, count: TransferFeatures.count)
+        values.withUnsafeMutableBufferPointer { features.write(into: $0, cores: 8) }
+        #expect(abs(values[1] - 0.6) < 0.01 && values[2] == -1)
+    }
+
+    @Test func transferredPoliciesPlayWithTheirOwnState() {
+        var scenario = Scenario(
+            applications: Array(SyntheticApplication.split(seed: 1).test.prefix(1)),
+            sources: [.generated(name: "generated")], seed: 1)
+        scenario.windows = 1
+        for isExtended in [false, true] {
+            let arm = Arm.transfer(isExtended: isExtended, episodes: 64, adaptation: 32, traces: [], seed: 1)
+            let cell = scenario.play(arm, application: 0)
+            #expect(cell.total.steps == 100 && cell.setting.hasPrefix("from "))
+        }
+    }
+}

@@ -16,14 +16,18 @@ struct ApplicationView: Sendable {
     /// and a recurrent policy reads it, in training and in service alike.
     private(set) var reward: Float = 0
     private(set) var rulesWant: Allocation
+    /// The additional state of TL+; `nil` for everything that the service runs.
+    private var transfer: TransferFeatures?
 
-    init(space: ActionSpace, profile: Profile, allocation: Allocation) {
+    /// - Parameter isExtended: the state ends with `TransferFeatures.count` more values.
+    init(space: ActionSpace, profile: Profile, allocation: Allocation, isExtended: Bool = false) {
         self.space = space
         self.profile = profile
         self.allocation = allocation
         previous = allocation
         rulesWant = allocation
         rules = Rules(profile)
+        transfer = isExtended ? TransferFeatures() : nil
         encoder = StateEncoder(profile)
     }
 
@@ -41,9 +45,23 @@ struct ApplicationView: Sendable {
         rulesWant = rules.recommend(observation, current: current, time: time)
         encoder.observe(
             observation, allocation: current, parts: parts, memoryTarget: rules.memoryTarget, time: time)
+        let cores = cores(current)
+        transfer?.observe(rate: observation.requestRate, cores: cores, reward: parts.value)
     }
 
-    func write(state: UnsafeMutableBufferPointer<Float>) { encoder.write(into: state) }
+    private func cores(_ allocation: Allocation) -> Double {
+        Double(allocation.replicas * allocation.cpuMillicores) / 1000
+    }
+
+    static func stateSize(isExtended: Bool) -> Int {
+        StateEncoder.count + (isExtended ? TransferFeatures.count : 0)
+    }
+
+    func write(state: UnsafeMutableBufferPointer<Float>) {
+        encoder.write(into: state)
+        guard let transfer else { return }
+        transfer.write(into: .init(rebasing: state[StateEncoder.count...]), cores: cores(allocation))
+    }
 
     func write(mask: UnsafeMutableBufferPointer<UInt8>) { space.writeMask(for: allocation, profile, into: mask) }
 
@@ -57,11 +75,12 @@ struct ApplicationView: Sendable {
 
 extension PolicyShape {
     /// The network for clusters (LEARNING): 52 features, three heads, a GRU of 32 and two layers of 64.
-    public static func cluster(space: ActionSpace = .standard, recurrentSize: Int = 32, embeddingSize: Int = 0)
-        -> PolicyShape
-    {
+    public static func cluster(
+        space: ActionSpace = .standard, recurrentSize: Int = 32, embeddingSize: Int = 0, isExtended: Bool = false
+    ) -> PolicyShape {
         PolicyShape(
-            observationSize: StateEncoder.count, embeddingSize: embeddingSize, recurrentSize: recurrentSize,
+            observationSize: ApplicationView.stateSize(isExtended: isExtended), embeddingSize: embeddingSize,
+            recurrentSize: recurrentSize,
             hidden: [64, 64], heads: space.headSizes, noOps: space.heads.map(\.noop))
     }
 }

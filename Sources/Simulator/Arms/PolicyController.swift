@@ -26,13 +26,16 @@ public struct PolicyController: Controller {
         isGuarded: Bool = true
     ) {
         precondition(
-            policy.shape.heads == space.headSizes && policy.shape.observationSize == StateEncoder.count,
+            policy.shape.heads == space.headSizes
+                && [false, true].map(ApplicationView.stateSize).contains(policy.shape.observationSize),
             "the policy was made for another action space or state")
         self.policy = policy
         self.isGuarded = isGuarded
-        view = ApplicationView(space: space, profile: profile, allocation: initial)
+        view = ApplicationView(
+            space: space, profile: profile, allocation: initial,
+            isExtended: policy.shape.observationSize > StateEncoder.count)
         memory = policy.shape.emptyMemory()
-        state = [Float](repeating: 0, count: StateEncoder.count)
+        state = [Float](repeating: 0, count: policy.shape.observationSize)
         mask = [UInt8](repeating: 1, count: space.choiceCount)
         scratch = policy.makeScratch()
         var bias: [Float] = []

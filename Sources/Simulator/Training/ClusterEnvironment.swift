@@ -20,6 +20,8 @@ public struct ClusterCurriculum: Sendable {
     /// Whether start-up, noise and lag differ from stay to stay.
     public var randomizesDynamics = true
     public var space = ActionSpace.standard
+    /// Whether the state has TL+'s additional values.
+    public var isExtended = false
 
     public init(applications: [SyntheticApplication]) { self.applications = applications }
 
@@ -50,10 +52,12 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
         precondition(!curriculum.applications.isEmpty, "a curriculum needs applications")
         self.curriculum = curriculum
         cluster = Cluster(application: curriculum.applications[0], seed: 0)
-        view = ApplicationView(space: curriculum.space, profile: cluster.profile, allocation: cluster.allocation)
+        view = ApplicationView(
+            space: curriculum.space, profile: cluster.profile, allocation: cluster.allocation,
+            isExtended: curriculum.isExtended)
     }
 
-    public var observationSize: Int { StateEncoder.count }
+    public var observationSize: Int { ApplicationView.stateSize(isExtended: curriculum.isExtended) }
     public var heads: [Int] { curriculum.space.headSizes }
     /// Whether the stay with this application is over.
     public var isOver: Bool { position + Self.subSteps > load.count }
@@ -72,7 +76,9 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
         cluster = Cluster(
             application: application, profile: profile, initial: initial, seed: random.next(),
             dynamics: dynamics(&random))
-        view = ApplicationView(space: curriculum.space, profile: profile, allocation: cluster.allocation)
+        view = ApplicationView(
+            space: curriculum.space, profile: profile, allocation: cluster.allocation,
+            isExtended: curriculum.isExtended)
         advance(desired: cluster.allocation)
     }
 

@@ -49,7 +49,8 @@ public struct ClusterTrainer {
         var options = options
         if options.ppo.finalLearningRate != nil { options.ppo.annealedUpdates = options.updates }
         self.options = options
-        let shape = PolicyShape.cluster(space: curriculum.space, recurrentSize: options.recurrentSize)
+        let shape = PolicyShape.cluster(
+            space: curriculum.space, recurrentSize: options.recurrentSize, isExtended: curriculum.isExtended)
         ppo = PPO(shape: shape, options: options.ppo, seed: seed)
         var generator = RandomGenerator(seed: seed ^ 0x5EED)
         seats = (0..<options.ppo.episodesPerUpdate).map { _ in

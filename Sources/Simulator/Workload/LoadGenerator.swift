@@ -12,11 +12,13 @@ public struct LoadGenerator: Sendable {
         /// Deviation of the noise between sub-steps, and of the slow wander of the level.
         public var noise = 0.05
         public var wander = 0.15
-        /// Bursts an hour (seconds long, up to 2.5 x), flash crowds a day (minutes long, up to 3 x), ramps a day (to
-        /// another level for good).
+        /// Bursts an hour (seconds long), flash crowds a day (minutes long), ramps a day (to another level for good).
         public var burstsPerHour = 4.0
         public var flashCrowdsPerDay = 1.0
         public var rampsPerDay = 2.0
+        /// Highest that a burst or a flash crowd adds, as a multiple of the load; mentions of a company in the news
+        /// grow fivefold within a minute.
+        public var surge = 1.5
         /// Relative growth in a day.
         public var driftPerDay = 0.0
         /// Outages of metrics a day, and their mean length in seconds.
@@ -36,6 +38,7 @@ public struct LoadGenerator: Sendable {
             options.burstsPerHour = random.uniform() < 0.5 ? random.uniform(0...30) : 0
             options.flashCrowdsPerDay = random.uniform() < 0.4 ? random.uniform(1...4) : 0
             options.rampsPerDay = random.uniform(0...6)
+            options.surge = exponential(random.uniform(logarithm(0.5)...logarithm(6)))
             return options
         }
     }
@@ -88,11 +91,12 @@ public struct LoadGenerator: Sendable {
         let persistence = exponential(-dt / 600)
         wander = wander * persistence + options.wander * (1 - persistence * persistence).squareRoot() * random.normal()
         if burst.height == 0, random.uniform() < options.burstsPerHour * dt / 3600 {
-            burst = Event(height: random.uniform(0.3...1.5), rise: dt, decay: random.uniform(10...60))
+            burst = Event(height: random.uniform(0.2...1) * options.surge, rise: dt, decay: random.uniform(10...60))
         }
         if crowd.height == 0, random.uniform() < options.flashCrowdsPerDay * dt / day {
             crowd = Event(
-                height: random.uniform(0.5...2), rise: random.uniform(60...300), decay: random.uniform(300...900))
+                height: random.uniform(0.3...1) * options.surge, rise: random.uniform(60...300),
+                decay: random.uniform(300...900))
         }
         outages(dt)
         let season = (1 - options.daily * (1 - daily)) * (1 - options.weekly * (1 - weekly))
