@@ -14,6 +14,9 @@ struct FixedServer: AsyncParsableCommand {
     @Option(help: "Event loops.")
     var loops = 1
 
+    @Option(help: "Connections open at once; without it, the server's default.")
+    var connectionsMax: Int?
+
     /// The body that bench/nginx.conf answers with.
     static let body: StaticString = #"{"horizontal":1,"vertical":{"cpuMillicores":0,"memoryBytes":0}}"#
 
@@ -31,6 +34,7 @@ struct FixedServer: AsyncParsableCommand {
         }
         var options = ServerOptions()
         options.loops = loops
+        options.connectionsMax = connectionsMax
         options.requestsPerConnectionMax = .max
         let server = Server(options: options, router: router)
         for address in try server.start(on: [ListenAddress(listen)]) { print("http://\(address)/") }

@@ -48,19 +48,22 @@ extension EventLoop {
     func settle(_ connection: Connection) {
         guard connections.find(connection.index, connection.generation) === connection else { return }
         guard send(connection) else { return close(connection) }
-        let conversation = connection.conversation
-        if conversation.bytesToSend > context.options.streamBytesMax, conversation.stage == .streaming {
+        // The conversation is asked in place, never copied: it is large, and this runs for every request.
+        let isStreaming = connection.conversation.stage == .streaming
+        if isStreaming, connection.conversation.bytesToSend > context.options.streamBytesMax {
             return close(connection)
         }
-        if conversation.isFinished {
-            if connection.sawEnd { return close(connection) }
-            if !connection.isLingering { linger(connection) }
-        } else if context.isDraining, conversation.stage == .streaming {
+        if isStreaming, context.isDraining {
             connection.conversation.endStream(context)
             return settle(connection)
         }
-        if conversation.hasUnparsed, !conversation.isFull(context) { stall(connection) }
-        watch(connection)
+        if connection.conversation.isFinished {
+            if connection.sawEnd { return close(connection) }
+            if !connection.isLingering { linger(connection) }
+        }
+        let isFull = connection.conversation.isFull(context)
+        if !isFull, connection.conversation.hasUnparsed { stall(connection) }
+        watch(connection, isFull: isFull)
         connection.deadline = deadline(connection)
         schedule(connection)
     }
@@ -94,13 +97,10 @@ extension EventLoop {
     }
 
     /// Tells epoll what to report from now on, if that has changed.
-    private func watch(_ connection: Connection) {
+    private func watch(_ connection: Connection, isFull: Bool) {
         var wanted: UInt32 = 0
-        let conversation = connection.conversation
-        let mayRead = connection.isLingering || conversation.stage == .streaming || conversation.stage != .ended
-        if mayRead, !connection.sawEnd, connection.isLingering || !conversation.isFull(context) {
-            wanted |= EPOLLIN.rawValue
-        }
+        let mayRead = connection.isLingering || (connection.conversation.stage != .ended && !isFull)
+        if mayRead, !connection.sawEnd { wanted |= EPOLLIN.rawValue }
         if connection.isBlocked { wanted |= EPOLLOUT.rawValue }
         guard wanted != connection.interest else { return }
         connection.interest = wanted
