@@ -39,7 +39,8 @@ import Testing
         exchange.send((0..<1000).map { "GET /users/\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined())
         #expect(bodies(exchange) == (0..<1000).map(String.init))
         #expect(
-            exchange.conversation.inbox == nil && exchange.conversation.outbox == nil, "idle connections own no buffers"
+            exchange.conversation.inbox == nil && exchange.conversation.answers.outbox == nil,
+            "idle connections own no buffers"
         )
     }
 
@@ -88,7 +89,7 @@ import Testing
         let tickets = Tickets()
         let exchange = Exchange(tickets.router())
         exchange.send(later("first") + later("second"))
-        exchange.conversation.expireDeferrals(startedBefore: exchange.context.now, exchange.context)
+        exchange.conversation.answers.expireDeferrals(startedBefore: exchange.context.now, exchange.context)
         exchange.flush()
         #expect(exchange.statuses == [503, 503] && exchange.text.contains("Retry-After"))
     }
@@ -110,7 +111,7 @@ import Testing
         let exchange = Exchange(tickets.router())
         exchange.send(String(repeating: later("x"), count: 100))
         #expect(tickets.all.count == exchange.context.options.pipelinedMax)
-        #expect(exchange.conversation.isFull(exchange.context) && exchange.conversation.hasUnparsed)
+        #expect(exchange.conversation.answers.isFull(exchange.context) && exchange.conversation.hasUnparsed)
         for ticket in tickets.all { exchange.complete(ticket) }
         exchange.flush()
         exchange.conversation.advance(exchange.context)

@@ -20,22 +20,22 @@ final class Exchange {
             repeat {
                 conversation.advance(context)
                 flush()
-            } while conversation.hasUnparsed && !conversation.isFull(context)
+            } while conversation.hasUnparsed && !conversation.answers.isFull(context)
         }
     }
 
     func send(_ text: String) { send(text.utf8) }
 
     func flush() {
-        conversation.withBytesToSend { received += $0 }
-        conversation.didSend(conversation.bytesToSend, context)
+        conversation.answers.withBytesToSend { received += $0 }
+        conversation.answers.didSend(conversation.answers.bytesToSend, context)
     }
 
     /// Completes a deferred answer and sends what may leave then; whether it was awaited.
     @discardableResult
     func complete(_ deferral: Deferral, with answer: ResponseBytes? = nil) -> Bool {
         defer { flush() }
-        return conversation.complete(deferral.request, with: answer, context)
+        return conversation.answers.complete(deferral.request, with: answer, context)
     }
 
     var text: String { String(decoding: received, as: UTF8.self) }

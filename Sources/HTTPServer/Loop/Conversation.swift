@@ -2,8 +2,7 @@
 
 /// The state of a conversation with one client: requests are parsed out of an inbox and answered into an outbox.
 ///
-/// Answers leave in the order of their requests. While an answer is deferred, those behind it wait in the same outbox;
-/// each has a `Slot`. Without deferred answers there are no slots and everything in the outbox may be sent.
+/// What it decides: whether a request reaches its handler, what is answered if not, and when the conversation ends.
 struct Conversation {
     enum Stage: Equatable {
         /// Between requests.
@@ -19,26 +18,12 @@ struct Conversation {
         case ended
     }
 
-    /// An answer in the outbox that cannot leave yet, or stands behind one.
-    struct Slot {
-        let request: UInt32
-        var length: Int
-        var isReady: Bool
-        let style: AnswerStyle
-        let startedAt: UInt64
-    }
-
     private(set) var stage = Stage.idle
     /// When the current request's first byte came, or its body began; nanoseconds.
     private(set) var stageBegan: UInt64 = 0
     private(set) var inbox: Inbox?
-    private(set) var outbox: Outbox?
-    /// How many bytes of the outbox are sent, and up to where it may be sent.
-    private(set) var sent = 0
-    private(set) var released = 0
-    private var slots: [Slot] = []
-    private var firstSlot = 0
-    private var openSlots = 0
+    /// What has been answered and not yet sent.
+    var answers = AnswerQueue()
     private var requests: UInt32 = 0
     /// Whether the parser has said that it needs more bytes.
     private var isStarved = false
@@ -58,20 +43,9 @@ struct Conversation {
 
     // MARK: What the connection asks
 
-    var bytesToSend: Int { released - sent }
     /// Whether nothing is left to do but to close.
-    var isFinished: Bool { stage == .ended && !hasSlots && bytesToSend == 0 }
-    var hasSlots: Bool { firstSlot < slots.count }
-    /// When the oldest deferred answer began to be waited for.
-    var oldestDeferral: UInt64? { hasSlots ? slots[firstSlot].startedAt : nil }
-    /// Deferred answers that are still open.
-    var deferredCount: Int { openSlots }
-    /// Whether the answers that wait forbid to read and parse on.
-    func isFull(_ context: LoopContext) -> Bool {
-        slots.count - firstSlot >= context.options.pipelinedMax
-            || (outbox?.bytes.count ?? 0) - sent >= context.options.outputBytesMax
-    }
-    /// Whether bytes are here that have not been parsed because of `isFull`.
+    var isFinished: Bool { stage == .ended && answers.isEmpty }
+    /// Whether bytes are here that have not been parsed because the answers had piled up.
     var hasUnparsed: Bool { inbox != nil && !isStarved && stage != .ended && stage != .streaming }
     /// How many bytes of the current body have come.
     var bodyReceived: Int { inbox.map { $0.bytes.count - $0.start - $0.parser.bodyStart } ?? 0 }
@@ -91,7 +65,7 @@ struct Conversation {
         var match = RouteTable.Match.none
         var isMatched = false
         isStarved = false
-        while let inbox, stage != .ended, stage != .streaming, !isFull(context) {
+        while let inbox, stage != .ended, stage != .streaming, !answers.isFull(context) {
             guard inbox.bytes.count > inbox.start || !inbox.parser.isFresh else { break }
             do {
                 switch try inbox.parser.next(&inbox.bytes, from: inbox.start) {
@@ -177,7 +151,7 @@ struct Conversation {
         if !mayPass {
             reject(head, context)
         } else if head.expectsContinue, head.hasBody, bytes.count == inbox.parser.consumed {
-            append(context) { $0.append("HTTP/1.1 100 Continue\r\n\r\n") }
+            answers.append(requests, context) { $0.append("HTTP/1.1 100 Continue\r\n\r\n") }
         }
         return match
     }
@@ -202,7 +176,7 @@ struct Conversation {
     private mutating func emitHeld(_ context: LoopContext) {
         guard let (box, style) = held else { return }
         held = nil
-        append(context) { $0.append(box.bytes.bytes) }
+        answers.append(requests, context) { $0.append(box.bytes.bytes) }
         context.give(back: box)
         context.answeredAtOnce += 1
         if style.closes { stage = .ended }
@@ -298,7 +272,7 @@ struct Conversation {
         case .respond: emit(style, context, at: context.now)
         case .deferred: emit(style, context, at: context.now, isReady: false)
         case .stream:
-            append(context) { context.writeStreamHead(style, into: &$0) }
+            answers.append(requests, context) { context.writeStreamHead(style, into: &$0) }
             stage = style.isHead ? .ended : .streaming
             chunksStream = style.minorVersion > 0
         }
@@ -308,55 +282,8 @@ struct Conversation {
     private mutating func emit(
         _ style: AnswerStyle, _ context: LoopContext, at start: UInt64, isReady: Bool = true
     ) {
-        let box = outboxForWriting(context)
-        let before = box.bytes.count
-        context.writeAnswer(style, into: &box.bytes)
-        if isReady, !hasSlots {
-            released = box.bytes.count
-        } else {
-            addSlot(
-                Slot(
-                    request: requests, length: box.bytes.count - before, isReady: isReady, style: style,
-                    startedAt: start))
-        }
-        if isReady {
-            context.answeredAtOnce += 1
-        } else {
-            openSlots += 1
-            context.deferredOpen += 1
-            context.statistics.add(.deferred)
-        }
+        answers.add(requests, style, context, startedAt: start, isReady: isReady)
         if style.closes { stage = .ended }
-    }
-
-    private mutating func addSlot(_ slot: Slot) {
-        if !hasSlots {
-            slots.removeAll(keepingCapacity: true)
-            firstSlot = 0
-        }
-        slots.append(slot)
-    }
-
-    private mutating func outboxForWriting(_ context: LoopContext) -> Outbox {
-        if let outbox { return outbox }
-        let box = context.takeOutbox()
-        outbox = box
-        return box
-    }
-
-    /// Appends bytes that are no answer of their own: an interim answer or a part of a stream.
-    private mutating func append(_ context: LoopContext, _ write: (inout ByteBuffer) -> Void) {
-        let box = outboxForWriting(context)
-        let before = box.bytes.count
-        write(&box.bytes)
-        if hasSlots {
-            addSlot(
-                Slot(
-                    request: requests, length: box.bytes.count - before, isReady: true, style: AnswerStyle(),
-                    startedAt: context.now))
-        } else {
-            released = box.bytes.count
-        }
     }
 
     /// Answers what the parser refused, and ends the conversation.
@@ -386,62 +313,13 @@ struct Conversation {
         releaseInbox(context)
     }
 
-    // MARK: Deferred answers
-
-    /// Makes a deferred answer ready: the one that the handler wrote, or `replacement`. Returns whether it was awaited.
-    mutating func complete(_ request: UInt32, with replacement: ResponseBytes?, _ context: LoopContext) -> Bool {
-        var index = firstSlot
-        var offset = released
-        while index < slots.count, slots[index].isReady || slots[index].request != request {
-            offset += slots[index].length
-            index += 1
-        }
-        guard index < slots.count, let outbox else { return false }
-        if let replacement {
-            replacement.write(into: context.draft)
-            let answer = context.takeOutbox()
-            context.writeAnswer(slots[index].style, into: &answer.bytes)
-            outbox.bytes.replace(at: offset, length: slots[index].length, with: answer.bytes.bytes)
-            slots[index].length = answer.bytes.count
-            context.give(back: answer)
-        }
-        slots[index].isReady = true
-        context.statistics.took(context.now &- slots[index].startedAt)
-        closeSlots(1, context)
-        while hasSlots, slots[firstSlot].isReady {
-            released += slots[firstSlot].length
-            firstSlot += 1
-        }
-        return true
-    }
-
-    /// Answers 503 in place of each deferred answer that began before `limit`.
-    mutating func expireDeferrals(startedBefore limit: UInt64, _ context: LoopContext) {
-        let late = ResponseBytes.problem(
-            .serviceUnavailable, detail: "the answer took too long; try again later", headers: [("Retry-After", "1")])
-        for slot in slots[firstSlot...] where !slot.isReady && slot.startedAt <= limit {
-            _ = complete(slot.request, with: late, context)
-        }
-    }
-
-    /// Makes all deferred answers ready, as the handlers wrote them.
-    mutating func releaseAll(_ context: LoopContext) {
-        for slot in slots[firstSlot...] where !slot.isReady { _ = complete(slot.request, with: nil, context) }
-    }
-
-    private mutating func closeSlots(_ count: Int, _ context: LoopContext) {
-        openSlots -= count
-        context.deferredOpen -= count
-        context.statistics.add(.deferred, -count)
-    }
-
     // MARK: Streams
 
     /// Appends a piece to the stream that this conversation has become.
     mutating func stream(_ bytes: [UInt8], _ context: LoopContext) {
         guard stage == .streaming, !bytes.isEmpty else { return }
         let chunked = chunksStream
-        append(context) { out in
+        answers.append(requests, context) { out in
             if chunked {
                 out.append(String(bytes.count, radix: 16))
                 out.append("\r\n")
@@ -453,43 +331,15 @@ struct Conversation {
 
     mutating func endStream(_ context: LoopContext) {
         guard stage == .streaming else { return }
-        if chunksStream { append(context) { $0.append("0\r\n\r\n") } }
+        if chunksStream { answers.append(requests, context) { $0.append("0\r\n\r\n") } }
         stage = .ended
-    }
-
-    // MARK: Sending
-
-    /// The bytes to send now.
-    func withBytesToSend<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        guard let outbox else { return body(UnsafeRawBufferPointer(start: nil, count: 0)) }
-        return body(UnsafeRawBufferPointer(rebasing: outbox.bytes.bytes[sent..<released]))
-    }
-
-    /// Takes note that `count` bytes have left.
-    mutating func didSend(_ count: Int, _ context: LoopContext) {
-        guard let box = outbox else { return }
-        sent += count
-        if sent == box.bytes.count {
-            outbox = nil
-            context.give(back: box)
-            (sent, released) = (0, 0)
-        } else if sent >= context.options.outputBytesMax {
-            box.bytes.removeFirst(sent)
-            released -= sent
-            sent = 0
-        }
     }
 
     /// Gives back everything shared, when the connection is gone.
     mutating func abandon(_ context: LoopContext) {
-        closeSlots(openSlots, context)
-        slots = []
-        firstSlot = 0
         stage = .ended
-        if let box = outbox { context.give(back: box) }
-        outbox = nil
+        answers.abandon(context)
         dropHeld(context)
-        (sent, released) = (0, 0)
         releaseInbox(context)
     }
 }

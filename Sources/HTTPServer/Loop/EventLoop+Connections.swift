@@ -50,7 +50,7 @@ extension EventLoop {
         guard send(connection) else { return close(connection) }
         // The conversation is asked in place, never copied: it is large, and this runs for every request.
         let isStreaming = connection.conversation.stage == .streaming
-        if isStreaming, connection.conversation.bytesToSend > context.options.streamBytesMax {
+        if isStreaming, connection.conversation.answers.bytesToSend > context.options.streamBytesMax {
             return close(connection)
         }
         if isStreaming, context.isDraining {
@@ -61,7 +61,7 @@ extension EventLoop {
             if connection.sawEnd { return close(connection) }
             if !connection.isLingering { linger(connection) }
         }
-        let isFull = connection.conversation.isFull(context)
+        let isFull = connection.conversation.answers.isFull(context)
         if !isFull, connection.conversation.hasUnparsed { stall(connection) }
         watch(connection, isFull: isFull)
         connection.deadline = deadline(connection)
@@ -70,9 +70,9 @@ extension EventLoop {
 
     /// Sends all that may be sent; false when the connection is broken.
     private func send(_ connection: Connection) -> Bool {
-        while connection.conversation.bytesToSend > 0 {
-            let wanted = connection.conversation.bytesToSend
-            let count = connection.conversation.withBytesToSend {
+        while connection.conversation.answers.bytesToSend > 0 {
+            let wanted = connection.conversation.answers.bytesToSend
+            let count = connection.conversation.answers.withBytesToSend {
                 Glibc.send(
                     connection.descriptor, $0.baseAddress, $0.count,
                     Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
@@ -86,7 +86,7 @@ extension EventLoop {
             }
             statistics.add(.bytesSent, count)
             connection.progressAt = context.now
-            connection.conversation.didSend(count, context)
+            connection.conversation.answers.didSend(count, context)
             if count < wanted {
                 connection.isBlocked = true
                 return true
@@ -115,7 +115,7 @@ extension EventLoop {
         func after(_ start: UInt64, _ milliseconds: Int) -> UInt64 { start &+ UInt64(max(0, milliseconds)) * 1_000_000 }
         if connection.isLingering { return connection.deadline }
         if connection.isBlocked { return after(connection.progressAt, options.writeStallMilliseconds) }
-        if let oldest = connection.conversation.oldestDeferral {
+        if let oldest = connection.conversation.answers.oldestDeferral {
             return after(oldest, options.deferredTimeoutMilliseconds)
         }
         let began = connection.conversation.stageBegan
@@ -142,9 +142,9 @@ extension EventLoop {
             statistics.add(.timeouts)
             return close(connection)
         }
-        if connection.conversation.hasSlots {
+        if connection.conversation.answers.hasSlots {
             let limit = context.now &- UInt64(max(0, options.deferredTimeoutMilliseconds)) * 1_000_000
-            return connection.conversation.expireDeferrals(startedBefore: limit, context)
+            return connection.conversation.answers.expireDeferrals(startedBefore: limit, context)
         }
         switch connection.conversation.stage {
         case .idle, .ended:

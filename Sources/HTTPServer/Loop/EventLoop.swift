@@ -248,7 +248,7 @@ actor EventLoop {
 
     private func apply(_ deferral: Deferral, _ answer: ResponseBytes?) {
         guard let connection = connections.find(deferral.connection, deferral.generation),
-            connection.conversation.complete(deferral.request, with: answer, context)
+            connection.conversation.answers.complete(deferral.request, with: answer, context)
         else { return }
         mark(connection)
     }

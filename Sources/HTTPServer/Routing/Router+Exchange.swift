@@ -15,9 +15,9 @@ extension Router {
         var answer: [UInt8] = []
         repeat {
             conversation.advance(context)
-            conversation.releaseAll(context)
-            conversation.withBytesToSend { answer += $0 }
-            conversation.didSend(conversation.bytesToSend, context)
+            conversation.answers.releaseAll(context)
+            conversation.answers.withBytesToSend { answer += $0 }
+            conversation.answers.didSend(conversation.answers.bytesToSend, context)
         } while conversation.hasUnparsed
         conversation.abandon(context)
         return answer

@@ -24,25 +24,25 @@ struct RequestParser: ~Copyable {
         case requestLine, fields, fixedBody, chunkSize, chunkData, chunkEnd, trailers, complete
     }
 
-    private(set) var phase = Phase.requestLine
-    private(set) var head = RequestHead()
+    var phase = Phase.requestLine
+    var head = RequestHead()
     /// Where the decoded body lies; final when `complete` was returned. Offsets are Int here: bodies may be large.
-    private(set) var bodyStart = 0
-    private(set) var bodyEnd = 0
+    var bodyStart = 0
+    var bodyEnd = 0
     /// How many bytes have been taken so far.
-    private(set) var consumed = 0
+    var consumed = 0
     /// The greatest body to take, in bytes; the route decides.
     var bodyLimit = 1 << 20
 
-    private let limits: ParserLimits
+    let limits: ParserLimits
     private let fields: UnsafeMutablePointer<Field>
     /// Up to where the current line has been searched for its end.
-    private var scanned = 0
-    private var chunkLeft = 0
-    private var extensionBytes = 0
+    var scanned = 0
+    var chunkLeft = 0
+    var extensionBytes = 0
     private var headerStart = 0
-    private var trailerStart = 0
-    private var trailerCount = 0
+    var trailerStart = 0
+    var trailerCount = 0
     private var emptyLines = 0
     private var framing = Framing()
     private let classes = CharacterClass.table
@@ -61,7 +61,7 @@ struct RequestParser: ~Copyable {
     /// Empty lines before a request that are skipped (RFC 9112 2.2 wants at least one).
     private static let emptyLinesMax = 4
     /// More digits could not be a size that any limit allows.
-    private static let chunkSizeDigitsMax = 8
+    static let chunkSizeDigitsMax = 8
 
     init(limits: ParserLimits) {
         self.limits = limits
@@ -240,7 +240,7 @@ struct RequestParser: ~Copyable {
     // MARK: Fields
 
     /// Splits and checks `field-name ":" OWS field-value OWS`.
-    private func split(_ line: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(ProtocolError) -> Field {
+    func split(_ line: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(ProtocolError) -> Field {
         var colon = line.lowerBound
         while colon < line.upperBound, classes[Int(bytes[colon])] & CharacterClass.token.rawValue != 0 { colon += 1 }
         guard colon < line.upperBound, bytes[colon] == UInt8(ascii: ":"), colon > line.lowerBound else {
@@ -337,78 +337,6 @@ struct RequestParser: ~Copyable {
         if head.minorVersion == 0 { head.expectsContinue = false }
         (bodyStart, bodyEnd) = (consumed, consumed)
         phase = head.isChunked ? .chunkSize : .fixedBody
-    }
-
-    // MARK: Chunked bodies
-
-    private mutating func chunkLine(_ line: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(ProtocolError) {
-        switch phase {
-        case .chunkEnd:
-            guard line.isEmpty else { throw .bad("chunk", "a chunk is longer than its size says") }
-            phase = .chunkSize
-        case .trailers:
-            if line.isEmpty {
-                phase = .complete
-                return
-            }
-            trailerCount += 1
-            guard trailerCount <= limits.trailersMax else {
-                throw ProtocolError(.headerFieldsTooLarge, "too_many_trailers", "there are too many trailer fields")
-            }
-            // Trailers are checked and dropped: nothing here may be changed by what comes after the body.
-            _ = try split(line, bytes)
-        default:
-            try chunkSize(UnsafeRawBufferPointer(rebasing: bytes[line]))
-        }
-    }
-
-    /// `chunk-size [chunk-ext]`, the size of at most eight hexadecimal digits.
-    private mutating func chunkSize(_ line: UnsafeRawBufferPointer) throws(ProtocolError) {
-        var digits = 0
-        var size = 0
-        while digits < line.count, let digit = hexValue(line[digits]) {
-            digits += 1
-            guard digits <= Self.chunkSizeDigitsMax else {
-                throw .bad("chunk_size", "a chunk size has too many digits")
-            }
-            size = size << 4 | Int(digit)
-        }
-        guard digits > 0 else { throw .bad("chunk_size", "a chunk starts with its size in hexadecimal digits") }
-        extensionBytes += line.count - digits
-        guard extensionBytes <= limits.chunkExtensionBytesMax else {
-            throw .bad("chunk_extension", "the chunk extensions are too long")
-        }
-        guard ChunkExtensions.areValid(UnsafeRawBufferPointer(rebasing: line[digits...])) else {
-            throw .bad("chunk_extension", "a chunk size may be followed by ;NAME or ;NAME=VALUE only")
-        }
-        guard size <= bodyLimit - (bodyEnd - bodyStart) else { throw .bodyTooLarge }
-        chunkLeft = size
-        phase = size == 0 ? .trailers : .chunkData
-        trailerStart = consumed
-    }
-
-    /// Moves chunk data that has arrived to the end of the decoded body.
-    private mutating func takeChunkData(_ buffer: inout ByteBuffer, _ start: Int) {
-        let taken = min(chunkLeft, buffer.count - start - consumed)
-        guard taken > 0 else { return closeGap(&buffer, start) }
-        (buffer.base + start + bodyEnd).update(from: buffer.base + start + consumed, count: taken)
-        bodyEnd += taken
-        consumed += taken
-        chunkLeft -= taken
-        scanned = consumed
-        if chunkLeft > 0 { closeGap(&buffer, start) }
-    }
-
-    /// Moves what follows `consumed` down to the decoded body's end, so that framing bytes never fill the buffer.
-    private mutating func closeGap(_ buffer: inout ByteBuffer, _ start: Int) {
-        let gap = consumed - bodyEnd
-        guard gap > 0 else { return }
-        let rest = buffer.count - start - consumed
-        (buffer.base + start + bodyEnd).update(from: buffer.base + start + consumed, count: rest)
-        buffer.count -= gap
-        consumed -= gap
-        scanned -= gap
-        trailerStart -= gap
     }
 }
 

@@ -1,0 +1,173 @@
+// Answers in the order of their requests, although some of them are ready later than those behind them.
+
+/// The answers of one connection that have not been sent yet.
+///
+/// They stand in one outbox. While an answer is deferred, those behind it wait; each has a `Slot`. Without deferred
+/// answers there are no slots and everything in the outbox may be sent.
+struct AnswerQueue {
+    /// An answer in the outbox that cannot leave yet, or stands behind one.
+    struct Slot {
+        let request: UInt32
+        var length: Int
+        var isReady: Bool
+        let style: AnswerStyle
+        let startedAt: UInt64
+    }
+
+    private(set) var outbox: Outbox?
+    /// How many bytes of the outbox are sent, and up to where it may be sent.
+    private var sent = 0
+    private var released = 0
+    private var slots: [Slot] = []
+    private var firstSlot = 0
+    private var openSlots = 0
+
+    var bytesToSend: Int { released - sent }
+    var isEmpty: Bool { !hasSlots && bytesToSend == 0 }
+    var hasSlots: Bool { firstSlot < slots.count }
+    /// When the oldest deferred answer began to be waited for.
+    var oldestDeferral: UInt64? { hasSlots ? slots[firstSlot].startedAt : nil }
+    /// Whether the answers that wait forbid to read and parse on.
+    func isFull(_ context: LoopContext) -> Bool {
+        slots.count - firstSlot >= context.options.pipelinedMax
+            || (outbox?.bytes.count ?? 0) - sent >= context.options.outputBytesMax
+    }
+
+    // MARK: Adding
+
+    /// Writes the draft as the answer of `request`; deferred unless it is ready.
+    mutating func add(
+        _ request: UInt32, _ style: AnswerStyle, _ context: LoopContext, startedAt: UInt64, isReady: Bool
+    ) {
+        let box = outboxForWriting(context)
+        let before = box.bytes.count
+        context.writeAnswer(style, into: &box.bytes)
+        if isReady, !hasSlots {
+            released = box.bytes.count
+        } else {
+            addSlot(
+                Slot(
+                    request: request, length: box.bytes.count - before, isReady: isReady, style: style,
+                    startedAt: startedAt))
+        }
+        if isReady {
+            context.answeredAtOnce += 1
+        } else {
+            openSlots += 1
+            context.deferredOpen += 1
+            context.statistics.add(.deferred)
+        }
+    }
+
+    private mutating func addSlot(_ slot: Slot) {
+        if !hasSlots {
+            slots.removeAll(keepingCapacity: true)
+            firstSlot = 0
+        }
+        slots.append(slot)
+    }
+
+    private mutating func outboxForWriting(_ context: LoopContext) -> Outbox {
+        if let outbox { return outbox }
+        let box = context.takeOutbox()
+        outbox = box
+        return box
+    }
+
+    /// Appends bytes that are no answer of their own: an interim answer or a part of a stream.
+    mutating func append(_ request: UInt32, _ context: LoopContext, _ write: (inout ByteBuffer) -> Void) {
+        let box = outboxForWriting(context)
+        let before = box.bytes.count
+        write(&box.bytes)
+        if hasSlots {
+            addSlot(
+                Slot(
+                    request: request, length: box.bytes.count - before, isReady: true, style: AnswerStyle(),
+                    startedAt: context.now))
+        } else {
+            released = box.bytes.count
+        }
+    }
+
+    // MARK: Deferred answers
+
+    /// Makes a deferred answer ready: the one that the handler wrote, or `replacement`. Returns whether it was awaited.
+    mutating func complete(_ request: UInt32, with replacement: ResponseBytes?, _ context: LoopContext) -> Bool {
+        var index = firstSlot
+        var offset = released
+        while index < slots.count, slots[index].isReady || slots[index].request != request {
+            offset += slots[index].length
+            index += 1
+        }
+        guard index < slots.count, let outbox else { return false }
+        if let replacement {
+            replacement.write(into: context.draft)
+            let answer = context.takeOutbox()
+            context.writeAnswer(slots[index].style, into: &answer.bytes)
+            outbox.bytes.replace(at: offset, length: slots[index].length, with: answer.bytes.bytes)
+            slots[index].length = answer.bytes.count
+            context.give(back: answer)
+        }
+        slots[index].isReady = true
+        context.statistics.took(context.now &- slots[index].startedAt)
+        closeSlots(1, context)
+        while hasSlots, slots[firstSlot].isReady {
+            released += slots[firstSlot].length
+            firstSlot += 1
+        }
+        return true
+    }
+
+    /// Answers 503 in place of each deferred answer that began before `limit`.
+    mutating func expireDeferrals(startedBefore limit: UInt64, _ context: LoopContext) {
+        let late = ResponseBytes.problem(
+            .serviceUnavailable, detail: "the answer took too long; try again later", headers: [("Retry-After", "1")])
+        for slot in slots[firstSlot...] where !slot.isReady && slot.startedAt <= limit {
+            _ = complete(slot.request, with: late, context)
+        }
+    }
+
+    /// Makes all deferred answers ready, as the handlers wrote them.
+    mutating func releaseAll(_ context: LoopContext) {
+        for slot in slots[firstSlot...] where !slot.isReady { _ = complete(slot.request, with: nil, context) }
+    }
+
+    private mutating func closeSlots(_ count: Int, _ context: LoopContext) {
+        openSlots -= count
+        context.deferredOpen -= count
+        context.statistics.add(.deferred, -count)
+    }
+
+    // MARK: Sending
+
+    /// The bytes to send now.
+    func withBytesToSend<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        guard let outbox else { return body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        return body(UnsafeRawBufferPointer(rebasing: outbox.bytes.bytes[sent..<released]))
+    }
+
+    /// Takes note that `count` bytes have left.
+    mutating func didSend(_ count: Int, _ context: LoopContext) {
+        guard let box = outbox else { return }
+        sent += count
+        if sent == box.bytes.count {
+            outbox = nil
+            context.give(back: box)
+            (sent, released) = (0, 0)
+        } else if sent >= context.options.outputBytesMax {
+            box.bytes.removeFirst(sent)
+            released -= sent
+            sent = 0
+        }
+    }
+
+    /// Gives back everything shared, when the connection is gone.
+    mutating func abandon(_ context: LoopContext) {
+        closeSlots(openSlots, context)
+        slots = []
+        firstSlot = 0
+        if let box = outbox { context.give(back: box) }
+        outbox = nil
+        (sent, released) = (0, 0)
+    }
+}
