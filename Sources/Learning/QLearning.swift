@@ -1,6 +1,7 @@
 // Tabular Q-learning (Watkins 1989): the simplest of all, for the exercise's task 2.1 and as a yardstick.
 
 import Neural
+import Scaling
 
 /// One value for every state and action.
 public struct QLearning: Sendable {
@@ -52,5 +53,32 @@ public struct QLearning: Sendable {
         let index = state * actionCount + action
         values[index] += options.learningRate * (reward + options.discount * following - values[index])
         transitions += 1
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.write(UInt32(truncatingIfNeeded: actionCount))
+        writer.write(options.discount)
+        writer.write(options.learningRate)
+        writer.write(options.firstExploration)
+        writer.write(options.lastExploration)
+        writer.write(UInt64(options.explorationSteps))
+        writer.write(UInt64(transitions))
+        writer.write(values)
+        generator.encode(into: &writer)
+    }
+
+    /// - Throws: `ByteReader.Failure` when the bytes hold no table.
+    public init(from reader: inout ByteReader) throws(ByteReader.Failure) {
+        actionCount = Int(try reader.integer(UInt32.self))
+        options = Options()
+        options.discount = try reader.double()
+        options.learningRate = try reader.double()
+        options.firstExploration = try reader.float()
+        options.lastExploration = try reader.float()
+        options.explorationSteps = try reader.count()
+        transitions = try reader.count()
+        values = try reader.doubles()
+        generator = try RandomGenerator(from: &reader)
+        guard actionCount > 0, !values.isEmpty, values.count % actionCount == 0 else { throw .malformed }
     }
 }

@@ -2,6 +2,7 @@
 
 import Learning
 import Neural
+import Scaling
 
 /// The rules' counterpart of a tabular policy: HPA's proportional rule, one container at a time.
 public enum TabularRules {
@@ -19,34 +20,95 @@ public enum TabularRules {
     }
 }
 
-/// Tabular Q-learning over (containers, load).
-public struct TabularQLearning: Sendable {
-    public private(set) var learner: QLearning
+/// Acts without learning: by the rules, or at random.
+public struct TabularBaseline: TabularRun {
+    public enum Kind: String, Sendable { case random, rules }
+
+    public let kind: Kind
+    public let episodeSteps: Int
+    public private(set) var iterations = 0
     private var world: TabularEnvironment
     private var generator: RandomGenerator
 
-    public init(reward: TabularReward = .published, options: QLearning.Options = .init(), seed: UInt64) {
-        learner = QLearning(
-            stateCount: TabularEnvironment.stateCount, actionCount: TabularEnvironment.effects.count, options: options,
-            seed: seed)
+    public init(_ kind: Kind, reward: TabularReward = .published, episodeSteps: Int, seed: UInt64) {
+        self.kind = kind
+        self.episodeSteps = episodeSteps
         world = TabularEnvironment(reward: reward)
         generator = RandomGenerator(seed: seed)
     }
 
-    /// Plays and learns from one episode; returns its sum of rewards.
-    public mutating func episode(steps: Int) -> Double {
-        world.reset(using: &generator)
-        var total = 0.0
-        for _ in 0..<steps {
-            let state = world.stateIndex
-            let action = learner.explore(state)
-            let reward = world.step(action)
-            learner.observe(state: state, action: action, reward: reward, next: world.stateIndex)
-            total += reward
+    private static let episodes = 20
+    public var stepsPerIteration: Int { Self.episodes * episodeSteps }
+
+    public mutating func advance() -> TabularIteration {
+        var tally = TabularTally()
+        for _ in 0..<Self.episodes {
+            world.reset(using: &generator)
+            for _ in 0..<episodeSteps {
+                let action = action(world, using: &generator)
+                let before = world
+                tally.add(before: before, reward: world.step(action))
+            }
         }
-        return total
+        iterations += 1
+        return tally.iteration(episodes: Self.episodes)
     }
 
-    /// The best known action.
-    public func action(_ world: TabularEnvironment) -> Int { learner.best(world.stateIndex) }
+    private func action(_ world: TabularEnvironment, using generator: inout RandomGenerator) -> Int {
+        kind == .rules ? TabularRules.action(world) : generator.below(TabularEnvironment.effects.count)
+    }
+
+    public func evaluate() -> Double {
+        var generator = generator
+        let rounds = kind == .rules ? 1 : 100
+        return (0..<rounds).reduce(0) { total, _ in
+            total
+                + TabularEvaluation(reward: world.reward).meanReturn(steps: episodeSteps) {
+                    action($0, using: &generator)
+                }
+        } / Double(rounds)
+    }
+
+    public func encode() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.write(kind.rawValue)
+        writer.write(world.reward.rawValue)
+        writer.write(UInt32(truncatingIfNeeded: episodeSteps))
+        writer.write(UInt32(truncatingIfNeeded: iterations))
+        generator.encode(into: &writer)
+        return writer.bytes
+    }
+
+    public init(decoding bytes: [UInt8]) throws {
+        var reader = ByteReader(bytes)
+        guard let kind = Kind(rawValue: try reader.string()), let reward = TabularReward(rawValue: try reader.string())
+        else { throw CodingFailure.damaged }
+        self.init(kind, reward: reward, episodeSteps: Int(try reader.integer(UInt32.self)), seed: 0)
+        iterations = Int(try reader.integer(UInt32.self))
+        generator = try RandomGenerator(from: &reader)
+        guard reader.isAtEnd else { throw CodingFailure.wrongSize }
+    }
+}
+
+/// Adds up what an iteration reports.
+struct TabularTally {
+    private var steps = 0.0
+    private var total = 0.0
+    private var utilization = 0.0
+    private var slo = 0.0
+
+    /// - Parameter before: the world as it was observed when the action was chosen.
+    mutating func add(before world: TabularEnvironment, reward: Double) {
+        let state = TabularState(containers: world.containers, load: world.load)
+        steps += 1
+        total += reward
+        utilization += state.utilization
+        slo += state.sloPreservation
+    }
+
+    func iteration(episodes: Int) -> TabularIteration {
+        TabularIteration(
+            meanReturn: total / Double(Swift.max(episodes, 1)), utilization: utilization / Swift.max(steps, 1),
+            sloPreservation: slo / Swift.max(steps, 1))
+    }
 }

@@ -56,9 +56,9 @@ public enum TabularPresets {
     public static func iterations(_ algorithm: String, steps: Int) -> Int {
         switch algorithm {
         case "reinforce": 2500
-        case "dqn", "ddpg": 3000
-        case "q-learning": 5000
-        case "random", "rules": 100
+        case "dqn", "ddpg": 200
+        case "q-learning": 500
+        case "random", "rules": 20
         default: steps > 50 ? 200 : 300
         }
     }

@@ -4,20 +4,39 @@ import Learning
 import Neural
 import Scaling
 
-/// A learner, its world and its random state: everything that a run's next iteration depends on.
-public struct TabularTraining<Algorithm: Learner>: Sendable {
-    /// What one iteration saw. Means over its steps, except the return.
-    public struct Iteration: Sendable, Hashable {
-        /// Mean sum of rewards of the episodes as they were played, exploration included.
-        public var meanReturn: Double
-        public var utilization: Double
-        public var sloPreservation: Double
-    }
+/// What one iteration saw. Means over its steps, except the return.
+public struct TabularIteration: Sendable, Hashable {
+    /// Mean sum of rewards of the episodes as they were played, exploration included.
+    public var meanReturn: Double
+    public var utilization: Double
+    public var sloPreservation: Double
 
+    public init(meanReturn: Double, utilization: Double, sloPreservation: Double) {
+        self.meanReturn = meanReturn
+        self.utilization = utilization
+        self.sloPreservation = sloPreservation
+    }
+}
+
+/// A run that is carried out iteration by iteration, whatever it is that learns in it.
+public protocol TabularRun: Sendable {
+    /// Iterations done.
+    var iterations: Int { get }
+    var stepsPerIteration: Int { get }
+    /// Plays an iteration's episodes and learns from them.
+    mutating func advance() -> TabularIteration
+    /// Mean return over loads 1 to 8 without exploration.
+    func evaluate() -> Double
+    /// Everything that the next iteration depends on: a run decoded from it goes on with the same bytes.
+    func encode() -> [UInt8]
+    init(decoding bytes: [UInt8]) throws
+}
+
+/// A learner, its world and its random state: everything that a run's next iteration depends on.
+public struct TabularTraining<Algorithm: Learner>: TabularRun {
     public private(set) var learner: Algorithm
     public let episodeSteps: Int
     public let episodesPerIteration: Int
-    /// Iterations done.
     public private(set) var iterations = 0
     private var world: TabularEnvironment
     private var generator: RandomGenerator
@@ -33,8 +52,12 @@ public struct TabularTraining<Algorithm: Learner>: Sendable {
         generator = RandomGenerator(seed: seed)
     }
 
-    /// Plays the iteration's episodes and learns from them.
-    public mutating func iterate() -> (Iteration, Algorithm.Diagnostics) {
+    public var stepsPerIteration: Int { episodeSteps * episodesPerIteration }
+
+    public mutating func advance() -> TabularIteration { iterate().0 }
+
+    /// The same, with what the algorithm says of its update.
+    public mutating func iterate() -> (TabularIteration, Algorithm.Diagnostics) {
         let policy = learner.policy
         let scratch = policy.makeScratch()
         var episodes: [Episode] = []
@@ -45,17 +68,15 @@ public struct TabularTraining<Algorithm: Learner>: Sendable {
                     scratch: scratch, using: &generator))
         }
         iterations += 1
-        let iteration = Iteration(episodes, observationSize: world.observationSize)
+        let iteration = TabularIteration(episodes, observationSize: world.observationSize)
         return (iteration, learner.update(episodes))
     }
 
-    /// Mean return of the greedy policy over loads 1 to 8.
     public func evaluate() -> Double {
         TabularEvaluation(reward: world.reward, masksIllegal: world.masksIllegal).meanReturn(
             of: learner.policy, embedding: learner.embedding, steps: episodeSteps)
     }
 
-    /// Learner, random state and position: a run decoded from this goes on with the same bytes.
     public func encode() -> [UInt8] {
         var writer = ByteWriter()
         writer.write(world.reward.rawValue)
@@ -89,7 +110,7 @@ public struct TabularTraining<Algorithm: Learner>: Sendable {
     }
 }
 
-extension TabularTraining.Iteration {
+extension TabularIteration {
     init(_ episodes: [Episode], observationSize: Int) {
         meanReturn = episodes.reduce(0) { $0 + Double($1.totalReward) } / Double(Swift.max(episodes.count, 1))
         var (steps, utilization, slo) = (0.0, 0.0, 0.0)
@@ -121,7 +142,8 @@ public struct TabularEvaluation: Sendable {
         var generator = RandomGenerator(seed: 0)
         return mean { load in
             var world = TabularEnvironment(reward: reward, fixedLoad: load, masksIllegal: masksIllegal)
-            let episode = policy.play(&world, steps: steps, greedy: true, embedding: embedding, scratch: scratch, using: &generator)
+            let episode = policy.play(
+                &world, steps: steps, greedy: true, embedding: embedding, scratch: scratch, using: &generator)
             return episode.rewards.reduce(0) { $0 + Double($1) }
         }
     }
