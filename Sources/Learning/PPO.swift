@@ -24,6 +24,8 @@ public struct PPO: Sendable {
         public var valueClip: Float? = nil
         /// Weight of the entropy bonus (the published code: 0.01).
         public var entropy: Float = 0.01
+        /// The weight after `annealedUpdates` updates, reached linearly; nil = constant.
+        public var finalEntropy: Float? = nil
         /// Weight of the critic's half squared error (customary 0.5).
         public var valueCoefficient: Float = 0.5
         /// Rewards are multiplied by this before anything else, so that values have about the size of one step's
@@ -145,6 +147,10 @@ public struct PPO: Sendable {
     public var learningRate: Float {
         annealed(
             from: options.learningRate, to: options.finalLearningRate, step: updates, steps: options.annealedUpdates)
+    }
+
+    private var entropyWeight: Float {
+        annealed(from: options.entropy, to: options.finalEntropy, step: updates, steps: options.annealedUpdates)
     }
 
     /// Learns from episodes that were played with `policy` as it stood before this call.
@@ -299,7 +305,7 @@ public struct PPO: Sendable {
         // A clipped row has no gradient: moving it further would gain nothing.
         choice.addGradient(
             logProbabilityWeight: isClipped ? 0 : -advantage * ratio * share,
-            entropyWeight: -options.entropy * share, to: gradient)
+            entropyWeight: -entropyWeight * share, to: gradient)
     }
 
     /// d(half squared error)/d(value) of one row, with the critic's own clip if asked for.

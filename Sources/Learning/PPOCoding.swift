@@ -47,7 +47,7 @@ extension PPO {
 extension PPO.Options {
     func encode(into writer: inout ByteWriter) {
         for value in [
-            discount, gaeLambda, clip, valueClip ?? .nan, entropy, valueCoefficient, rewardScale ?? .nan, learningRate,
+            discount, gaeLambda, clip, valueClip ?? .nan, entropy, finalEntropy ?? .nan, valueCoefficient, rewardScale ?? .nan, learningRate,
             finalLearningRate ?? .nan, adamEpsilon, gradientNorm, targetKL ?? .nan,
         ] { writer.write(value) }
         writer.write(normalizesAdvantages)
@@ -72,6 +72,7 @@ extension PPO.Options {
         clip = try reader.float()
         valueClip = try optional(&reader)
         entropy = try reader.float()
+        finalEntropy = try optional(&reader)
         valueCoefficient = try reader.float()
         rewardScale = try optional(&reader)
         learningRate = try reader.float()

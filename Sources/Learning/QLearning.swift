@@ -10,11 +10,11 @@ public struct QLearning: Sendable {
         public var discount: Double = 0.9
         /// Share by which a value moves towards its target.
         public var learningRate: Double = 0.2
-        /// Share of random actions, at first and in the end; it falls linearly.
-        public var firstExploration: Float = 1
-        public var lastExploration: Float = 0.05
-        /// Transitions until the end of that fall.
-        public var explorationSteps = 50_000
+        /// Value of everything that was never tried: above what can be earned, so that all of it gets tried
+        /// (Sutton and Barto 2018, section 2.6). Rewards are at most 1, so 1 / (1 - discount) is the most there is.
+        public var optimism: Double = 10
+        /// Share of random actions.
+        public var exploration: Float = 0.05
 
         public init() {}
     }
@@ -30,7 +30,7 @@ public struct QLearning: Sendable {
         precondition(stateCount > 0 && actionCount > 0, "a table has states and actions")
         self.actionCount = actionCount
         self.options = options
-        values = [Double](repeating: 0, count: stateCount * actionCount)
+        values = [Double](repeating: options.optimism, count: stateCount * actionCount)
         generator = RandomGenerator(seed: seed)
     }
 
@@ -42,9 +42,7 @@ public struct QLearning: Sendable {
 
     /// The best action, or now and then any.
     public mutating func explore(_ state: Int) -> Int {
-        let progress = Swift.min(Float(transitions) / Float(Swift.max(options.explorationSteps, 1)), 1)
-        let share = options.firstExploration + progress * (options.lastExploration - options.firstExploration)
-        return generator.uniform() < share ? generator.below(actionCount) : best(state)
+        generator.uniform() < options.exploration ? generator.below(actionCount) : best(state)
     }
 
     /// Q(s, a) += rate * (r + discount * max Q(s', .) - Q(s, a)).
@@ -59,9 +57,8 @@ public struct QLearning: Sendable {
         writer.write(UInt32(truncatingIfNeeded: actionCount))
         writer.write(options.discount)
         writer.write(options.learningRate)
-        writer.write(options.firstExploration)
-        writer.write(options.lastExploration)
-        writer.write(UInt64(options.explorationSteps))
+        writer.write(options.optimism)
+        writer.write(options.exploration)
         writer.write(UInt64(transitions))
         writer.write(values)
         generator.encode(into: &writer)
@@ -73,9 +70,8 @@ public struct QLearning: Sendable {
         options = Options()
         options.discount = try reader.double()
         options.learningRate = try reader.double()
-        options.firstExploration = try reader.float()
-        options.lastExploration = try reader.float()
-        options.explorationSteps = try reader.count()
+        options.optimism = try reader.double()
+        options.exploration = try reader.float()
         transitions = try reader.count()
         values = try reader.doubles()
         generator = try RandomGenerator(from: &reader)
