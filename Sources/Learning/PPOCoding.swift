@@ -47,7 +47,8 @@ extension PPO {
 extension PPO.Options {
     func encode(into writer: inout ByteWriter) {
         for value in [
-            discount, gaeLambda, clip, valueClip ?? .nan, entropy, finalEntropy ?? .nan, valueCoefficient, rewardScale ?? .nan, learningRate,
+            discount, gaeLambda, clip, valueClip ?? .nan, entropy, finalEntropy ?? .nan, valueCoefficient,
+            rewardScale ?? .nan, learningRate,
             finalLearningRate ?? .nan, adamEpsilon, gradientNorm, targetKL ?? .nan,
         ] { writer.write(value) }
         writer.write(normalizesAdvantages)

@@ -10,7 +10,7 @@ public enum TabularRules {
     /// - Parameter target: utilisation to keep; Kubernetes' examples and the fallback of a profile take 0.7.
     public static func action(_ world: TabularEnvironment, target: Double = 0.7) -> Int {
         guard world.containers > 0 else { return 1 }
-        let state = TabularState(containers: world.containers, load: world.load)
+        let state = world.state
         // Utilisation says no more than "full" where the queue grows; HPA then sees demand above capacity.
         let demand = Double(world.load) / 1.5
         let desired = (state.utilization < 1 ? state.utilization * Double(world.containers) : demand) / target
@@ -99,7 +99,7 @@ struct TabularTally {
 
     /// - Parameter before: the world as it was observed when the action was chosen.
     mutating func add(before world: TabularEnvironment, reward: Double) {
-        let state = TabularState(containers: world.containers, load: world.load)
+        let state = world.state
         steps += 1
         total += reward
         utilization += state.utilization

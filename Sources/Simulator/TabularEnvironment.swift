@@ -18,6 +18,9 @@ public struct TabularEnvironment: DiscreteEnvironment, Sendable {
     public var fixedLoad: Int?
     /// Whether illegal choices are masked. As published they are not, and cost -1.
     public var masksIllegal: Bool
+    /// Whether arrivals equal to the service rate count as overload, as in some rewritings of the environment. The
+    /// published table has them within the objective.
+    public var criticalIsSaturated = false
 
     public private(set) var containers = 0
     public private(set) var load = 1
@@ -42,10 +45,14 @@ public struct TabularEnvironment: DiscreteEnvironment, Sendable {
         lastHorizontal = 0
     }
 
+    /// What the table holds for the world as it stands.
+    public var state: TabularState {
+        TabularState(containers: containers, load: load, criticalIsSaturated: criticalIsSaturated)
+    }
+
     /// The six values of the published code: utilisation, SLO preservation, all shares / 20480, others' shares / 92160
     /// (always 0), containers / 20, load / 10.
     public func observe(into observation: UnsafeMutableBufferPointer<Float>) {
-        let state = TabularState(containers: containers, load: load)
         observation[0] = Float(state.utilization)
         observation[1] = Float(state.sloPreservation)
         observation[2] = Float(containers) * 1024 / 20480
@@ -75,13 +82,13 @@ public struct TabularEnvironment: DiscreteEnvironment, Sendable {
 
     /// Carries out one of the five actions and returns its reward.
     public mutating func step(_ action: Int) -> Double {
-        guard isLegal(action) else { return reward.illegal(TabularState(containers: containers, load: load)) }
+        guard isLegal(action) else { return reward.illegal(state) }
         let effect = Self.effects[action]
         containers += effect.horizontal
         sharesPerContainer += effect.vertical * Self.shares.step
         let isReversal = lastHorizontal * effect.horizontal < 0
         lastHorizontal = effect.horizontal
-        return reward.value(TabularState(containers: containers, load: load), isReversal: isReversal)
+        return reward.value(state, isReversal: isReversal)
     }
 
     /// A number for (containers, load), for tables: 0..<`stateCount`.
@@ -103,7 +110,7 @@ public struct TabularState: Sendable, Hashable {
     /// so that the best count for loads 3 and 6 is the one that uses every core fully.
     private static let criticalLatency = 8.1
 
-    public init(containers: Int, load: Int) {
+    public init(containers: Int, load: Int, criticalIsSaturated: Bool = false) {
         guard containers > 0 else {
             (utilization, sloPreservation, latency) = (0, 0, load > 0 ? .infinity : 0)
             return
@@ -115,7 +122,7 @@ public struct TabularState: Sendable, Hashable {
         if arrivals < service {
             latency = 1 / (service - arrivals)
         } else {
-            latency = arrivals == service ? Self.criticalLatency : .infinity
+            latency = arrivals == service && !criticalIsSaturated ? Self.criticalLatency : .infinity
         }
         sloPreservation = min(1, TabularEnvironment.objective / latency)
     }

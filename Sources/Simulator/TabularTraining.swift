@@ -42,13 +42,14 @@ public struct TabularTraining<Algorithm: Learner>: TabularRun {
     private var generator: RandomGenerator
 
     public init(
-        _ learner: Algorithm, reward: TabularReward = .published, masksIllegal: Bool = false, episodeSteps: Int,
-        episodesPerIteration: Int, seed: UInt64
+        _ learner: Algorithm, reward: TabularReward = .published, masksIllegal: Bool = false,
+        criticalIsSaturated: Bool = false, episodeSteps: Int, episodesPerIteration: Int, seed: UInt64
     ) {
         self.learner = learner
         self.episodeSteps = episodeSteps
         self.episodesPerIteration = episodesPerIteration
         world = TabularEnvironment(reward: reward, masksIllegal: masksIllegal)
+        world.criticalIsSaturated = criticalIsSaturated
         generator = RandomGenerator(seed: seed)
     }
 
@@ -81,6 +82,7 @@ public struct TabularTraining<Algorithm: Learner>: TabularRun {
         var writer = ByteWriter()
         writer.write(world.reward.rawValue)
         writer.write(world.masksIllegal)
+        writer.write(world.criticalIsSaturated)
         for value in [episodeSteps, episodesPerIteration, iterations] { writer.write(UInt64(value)) }
         generator.encode(into: &writer)
         writer.write(learner.encode())
@@ -92,6 +94,7 @@ public struct TabularTraining<Algorithm: Learner>: TabularRun {
         var reader = ByteReader(bytes)
         guard let reward = TabularReward(rawValue: try reader.string()) else { throw CodingFailure.damaged }
         let masksIllegal = try reader.bool()
+        let criticalIsSaturated = try reader.bool()
         var sizes: [Int] = []
         for _ in 0..<3 {
             guard let size = Int(exactly: try reader.integer(UInt64.self)), size <= 1 << 32 else {
@@ -103,8 +106,8 @@ public struct TabularTraining<Algorithm: Learner>: TabularRun {
         let learner = try Algorithm(decoding: try reader.byteArray())
         guard reader.isAtEnd else { throw CodingFailure.wrongSize }
         self.init(
-            learner, reward: reward, masksIllegal: masksIllegal, episodeSteps: sizes[0], episodesPerIteration: sizes[1],
-            seed: 0)
+            learner, reward: reward, masksIllegal: masksIllegal, criticalIsSaturated: criticalIsSaturated,
+            episodeSteps: sizes[0], episodesPerIteration: sizes[1], seed: 0)
         self.generator = generator
         iterations = sizes[2]
     }

@@ -8,5 +8,7 @@ struct Aware: AsyncParsableCommand {
         commandName: "aware",
         abstract: "A policy server for autoscaling: it decides replicas and sizes, safely, and says why.",
         version: "0.1.0",
-        subcommands: [ServeCommand.self, DemoCommand.self, EvaluateCommand.self, VersionCommand.self, TrainCommand.self])
+        subcommands: [
+            ServeCommand.self, DemoCommand.self, EvaluateCommand.self, VersionCommand.self, TrainCommand.self,
+        ])
 }

@@ -1,0 +1,98 @@
+// A policy answers legally whatever its weights and inputs are, and is stored without loss.
+
+import Learning
+import Neural
+import Testing
+
+struct PolicyTests {
+    private let shape = PolicyShape(
+        observationSize: 4, embeddingSize: 2, recurrentSize: 3, hidden: [8], heads: [3, 2], noOps: [1, 0])
+
+    private func decide(
+        _ policy: Policy, observation: [Float], mask: [UInt8], memory: inout [Float], bias: [Float] = []
+    ) -> PolicyScratch {
+        let scratch = policy.makeScratch()
+        observation.withUnsafeBufferPointer { observation in
+            [Float(0.1), 0.2].withUnsafeBufferPointer { embedding in
+                mask.withUnsafeBufferPointer { mask in
+                    bias.withUnsafeBufferPointer { bias in
+                        memory.withUnsafeMutableBufferPointer {
+                            policy.decide(
+                                observation: observation, embedding: embedding, mask: mask, memory: $0, bias: bias,
+                                scratch: scratch)
+                        }
+                    }
+                }
+            }
+        }
+        return scratch
+    }
+
+    @Test(arguments: [Float.nan, .infinity, -.infinity, .greatestFiniteMagnitude])
+    func fallsBackToLegalNoOps(bad: Float) {
+        let good = Policy(shape: shape, seed: 1)
+        for index in stride(from: 0, to: good.parameters.count, by: 7) {
+            var weights = good.parameters
+            weights[index] = bad
+            var memory = shape.emptyMemory()
+            let policy = Policy(shape: shape, parameters: weights)
+            let result = decide(policy, observation: [1, 2, 3, 4], mask: [1, 0, 1, 0, 1], memory: &memory)
+            #expect([0, 2].contains(result.actions[0]) && result.actions[1] == 1)
+            if !bad.isFinite { #expect(!result.isFinite && !policy.isFinite) }
+            #expect(memory.allFinite && result.value.isFinite && result.logProbability.isFinite)
+        }
+    }
+
+    @Test func fallsBackOnObservationsThatAreNotFinite() {
+        var memory = shape.emptyMemory()
+        let policy = Policy(shape: shape, seed: 1)
+        let result = decide(policy, observation: [1, .nan, 3, 4], mask: [1, 1, 1, 1, 1], memory: &memory)
+        #expect(!result.isFinite)
+        #expect(result.actions[0] == 1 && result.actions[1] == 0)
+        #expect(decide(policy, observation: [1, 2, 3, 4], mask: [], memory: &memory).isFinite)
+    }
+
+    @Test func fallsBackOnWrongSizes() {
+        var memory: [Float] = [1]
+        let policy = Policy(shape: shape, seed: 1)
+        #expect(!decide(policy, observation: [1, 2], mask: [1], memory: &memory).isFinite)
+    }
+
+    @Test func neverTakesAMaskedAction() {
+        let policy = Policy(shape: shape, seed: 3)
+        var generator = RandomGenerator(seed: 4)
+        var memory = shape.emptyMemory()
+        for _ in 0..<500 {
+            var mask = (0..<5).map { _ in UInt8(generator.below(2)) }
+            mask[generator.below(3)] = 1
+            mask[3 + generator.below(2)] = 1
+            let observation = (0..<4).map { _ in generator.normal() }
+            let result = decide(policy, observation: observation, mask: mask, memory: &memory)
+            #expect(mask[Int(result.actions[0])] == 1 && mask[3 + Int(result.actions[1])] == 1)
+        }
+    }
+
+    @Test func followsABias() {
+        let policy = Policy(shape: shape, seed: 3)
+        var memory = shape.emptyMemory()
+        let result = decide(policy, observation: [1, 2, 3, 4], mask: [], memory: &memory, bias: [0, 0, 9, 0, 9])
+        #expect(result.actions[0] == 2 && result.actions[1] == 1)
+        #expect(Array(memory[3...]) == [0, 0, 1, 0, 1, 0])
+    }
+
+    @Test func memoryHoldsWhatWasReallyDone() {
+        var memory = shape.emptyMemory()
+        shape.record(actions: [2, 1], reward: 0.5, memory: &memory)
+        #expect(memory == [0, 0, 0, 0, 0, 1, 0, 1, 0.5])
+    }
+
+    @Test func survivesEncoding() throws {
+        let policy = Policy(shape: shape, seed: 9)
+        let copy = try Policy(decoding: policy.encode())
+        #expect(copy.shape == policy.shape && copy.parameters == policy.parameters)
+        #expect(throws: CodingFailure.notThisFormat) { try Policy(decoding: [1, 2, 3]) }
+        var damaged = policy.encode()
+        damaged[damaged.count / 2] ^= 1
+        #expect(throws: CodingFailure.damaged) { try Policy(decoding: damaged) }
+    }
+}
