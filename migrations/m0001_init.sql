@@ -2,7 +2,8 @@
 -- of the decision that follows it, because only then is it known.
 
 CREATE TABLE application (
-  id INTEGER PRIMARY KEY,
+  -- Never used again after a deletion: whatever still knows the number must not meet a stranger.
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 253),
   -- The profile as JSON, in the form of the API.
   profile TEXT NOT NULL,

@@ -43,15 +43,7 @@ public final class ApplicationDirectory: Sendable {
 
     /// The application of this name, created unless it exists.
     func create(_ name: String, profile: Profile, at time: Double) throws -> Agent {
-        guard Self.isValid(name: name) else {
-            throw Refusal(
-                .unprocessableContent, "\"\(name.prefix(80))\" is no name for an application.",
-                errors: [
-                    ProblemItem(
-                        pointer: "", code: "name",
-                        detail: "A name is a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters.")
-                ])
-        }
+        try Self.check(name: name)
         return try change.withLock { _ in
             if let present = registry[name] { return present }
             guard registry.count < Self.applicationsMax else {
@@ -59,9 +51,31 @@ public final class ApplicationDirectory: Sendable {
             }
             let text = String(decoding: ProfileCodec.encode(profile), as: UTF8.self)
             let id = try database.insert(application: name, profile: text, created: time)
-            let agent = Agent(id: id, name: name, created: time, profile: profile, revision: 1, seed: seed)
-            try agent.restore(state: nil, decisions: [], policy: nil)
-            return registry.add(agent)
+            return registry.add(try make(id: id, name, profile: profile, at: time))
+        }
+    }
+
+    /// An application that nobody will know: for a dry run before the first decision.
+    func draft(_ name: String, at time: Double) throws -> Agent {
+        try Self.check(name: name)
+        return try make(id: 0, name, profile: Profile(), at: time)
+    }
+
+    private func make(id: Int64, _ name: String, profile: Profile, at time: Double) throws -> Agent {
+        let agent = Agent(id: id, name: name, created: time, profile: profile, revision: 1, seed: seed)
+        try agent.restore(state: nil, decisions: [], policy: nil)
+        return agent
+    }
+
+    private static func check(name: String) throws {
+        guard isValid(name: name) else {
+            throw Refusal(
+                .unprocessableContent, "\"\(name.prefix(80))\" is no name for an application.",
+                errors: [
+                    ProblemItem(
+                        pointer: "", code: "name",
+                        detail: "A name is a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters.")
+                ])
         }
     }
 
@@ -81,8 +95,10 @@ public final class ApplicationDirectory: Sendable {
     func delete(_ agent: Agent) throws {
         try change.withLock { _ in
             registry.remove(agent)
+            agent.invalidate()
+            try database.delete(application: agent.id)
             table.publish(nil, for: agent.id)
-            try database.delete(application: agent.id, last: agent.status(nil).lastSeq)
+            trainer.forget(agent)
         }
     }
 
@@ -90,6 +106,8 @@ public final class ApplicationDirectory: Sendable {
     /// - Returns: how many there are.
     public func loadAll() throws -> Int {
         let parser = JSONParser()
+        // Values point into the parser's memory without keeping it.
+        defer { withExtendedLifetime(parser) {} }
         let last = try database.lastDecisions()
         let stored = try database.applications()
         for application in stored {

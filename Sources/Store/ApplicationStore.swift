@@ -52,16 +52,13 @@ extension Database {
         }
     }
 
-    /// Deletes an application with everything recorded of it, beginning at its last decision `last`.
-    public func delete(application id: Int64, last: Int64) throws {
+    /// Deletes an application with everything recorded of it.
+    public func delete(application id: Int64) throws {
         try pool.write { db in
-            var next = last
-            while next > 0,
-                let previous = try Int64.fetchOne(
-                    db, sql: "SELECT previous FROM decision WHERE seq = ?", arguments: [next])
-            {
-                try db.execute(sql: "DELETE FROM decision WHERE seq = ?", arguments: [next])
-                next = previous
+            var next = try Self.lastDecision(of: id, in: db)
+            while let decision = try Self.decision(of: id, upTo: next, in: db) {
+                try db.execute(sql: "DELETE FROM decision WHERE seq = ?", arguments: [decision.seq])
+                next = decision.previous
             }
             try db.execute(sql: "DELETE FROM application WHERE id = ?", arguments: [id])
         }
@@ -72,7 +69,8 @@ extension Database {
         try pool.read { try Int64.fetchOne($0, sql: "SELECT max(seq) FROM decision") ?? 0 }
     }
 
-    /// `seq` of the last decision of every application. Scans what was added since the last call, and remembers.
+    /// `seq` of the last decision of every application. Scans what was added since the last call, and remembers; for
+    /// start-up only, because decisions that are still being committed may be numbered below what it remembers.
     public func lastDecisions() throws -> [Int64: Int64] {
         try pool.write { db in
             try db.execute(
@@ -92,15 +90,17 @@ extension Database {
 
     /// The same for one application, without writing: also when the disk is full.
     public func lastDecision(of application: Int64) throws -> Int64 {
-        try pool.read { db in
-            try Int64.fetchOne(
-                db,
-                sql: """
-                    SELECT max(seq) FROM decision WHERE application = ?1 AND seq >= max(
-                        coalesce((SELECT seq FROM agentState WHERE application = ?1), 0),
-                        coalesce((SELECT seq FROM lastDecision WHERE application = ?1), 0))
-                    """, arguments: [application]) ?? 0
-        }
+        try pool.read { try Self.lastDecision(of: application, in: $0) }
+    }
+
+    private static func lastDecision(of application: Int64, in db: GRDB.Database) throws -> Int64 {
+        try Int64.fetchOne(
+            db,
+            sql: """
+                SELECT max(seq) FROM decision WHERE application = ?1 AND seq >= max(
+                    coalesce((SELECT seq FROM agentState WHERE application = ?1), 0),
+                    coalesce((SELECT seq FROM lastDecision WHERE application = ?1), 0))
+                """, arguments: [application]) ?? 0
     }
 
     /// What the agent of `application` continues from, given the `seq` of its last decision (0 for none).
@@ -111,7 +111,9 @@ extension Database {
             let savedSeq: Int64 = saved?[0] ?? 0
             var decisions: [Decision] = []
             var next = last
-            while next > savedSeq, let decision = try Self.decision(seq: next, in: db) {
+            while next > savedSeq, let decision = try Self.decision(of: application, upTo: next, in: db),
+                decision.seq > savedSeq
+            {
                 decisions.append(decision)
                 next = decision.previous
             }

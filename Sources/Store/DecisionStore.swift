@@ -82,17 +82,34 @@ extension Database {
         try pool.read { try Self.decision(seq: seq, in: $0) }
     }
 
-    /// Decisions of one application, newest first, beginning with `seq`; at most `limit`.
-    public func decisions(from seq: Int64, limit: Int) throws -> [Decision] {
+    /// Decisions of one application, newest first, at most `limit`: beginning with `seq`, or with the last one before it
+    /// when that is not committed yet.
+    public func decisions(of application: Int64, from seq: Int64, limit: Int) throws -> [Decision] {
         try pool.read { db in
             var result: [Decision] = []
             var next = seq
-            while next > 0, result.count < limit, let decision = try Self.decision(seq: next, in: db) {
+            while result.count < limit, let decision = try Self.decision(of: application, upTo: next, in: db) {
                 result.append(decision)
                 next = decision.previous
             }
             return result
         }
+    }
+
+    /// The link `seq` of an application's chain, or where it is missing the last decision before it.
+    ///
+    /// A link is missing when two loops decided for one application at the same time and the process died, or the disk
+    /// was full, between their commits: nobody was answered with it. Only the episode around it is searched.
+    static func decision(of application: Int64, upTo seq: Int64, in db: GRDB.Database) throws -> Decision? {
+        guard seq > 0 else { return nil }
+        if let decision = try decision(seq: seq, in: db) { return decision }
+        let closing = try Int64.fetchOne(
+            db, sql: "SELECT max(closing) FROM episode WHERE application = ? AND closing < ?",
+            arguments: [application, seq])
+        let last = try Int64.fetchOne(
+            db, sql: "SELECT max(seq) FROM decision WHERE application = ? AND seq >= ? AND seq < ?",
+            arguments: [application, closing ?? 0, seq])
+        return try last.flatMap { try decision(seq: $0, in: db) }
     }
 
     static func decision(seq: Int64, in db: GRDB.Database) throws -> Decision? {

@@ -16,7 +16,7 @@ extension Database: EpisodeStore {
     }
 
     public func decisions(of episode: EpisodeSummary) throws -> [Decision] {
-        try decisions(from: episode.closing, limit: episode.steps + 1).reversed()
+        try decisions(of: episode.application, from: episode.closing, limit: episode.steps + 1).reversed()
     }
 
     public func trainerState(of application: Int64) throws -> StoredTrainer? {

@@ -18,6 +18,10 @@ enum DecideRoute {
     ) -> Outcome {
         let loop = api.loops[request.loop]
         let isDryRun = request.query("dryRun", is: "true")
+        guard isDryRun || request.query("dryRun").map({ $0 == "false" }) ?? true else {
+            response.problem(.badRequest, detail: "dryRun is true or false; this might have been meant as a dry run.")
+            return .respond
+        }
         let parsed: ObservationRequest
         do {
             parsed = ObservationCodec.decode(try loop.parser.parse(padded: request.body))
@@ -56,6 +60,7 @@ enum DecideRoute {
             return api.later(request) { try repeated(seq, agent, api) }
         case .unavailable:
             return api.later(request) {
+                _ = try api.agent(named: name)
                 try api.directory.load(agent)
                 throw Refusal(
                     .serviceUnavailable,
@@ -73,11 +78,14 @@ enum DecideRoute {
         api.background.async {
             let loop = api.backgroundLoop
             do {
-                let agent = try api.directory.create(name, profile: Profile(), at: api.now(parsed.observation.time))
+                let now = api.now(parsed.observation.time)
+                let agent =
+                    isDryRun
+                    ? try api.directory.draft(name, at: now)
+                    : try api.directory.create(name, profile: Profile(), at: now)
                 let result = agent.decide(
-                    parsed.observation, at: api.now(parsed.observation.time), clientID: parsed.id,
-                    warnings: warnings(parsed.unknown), isDryRun: isDryRun, context: &loop.decisions,
-                    sequence: api.nextSeq)
+                    parsed.observation, at: now, clientID: parsed.id, warnings: warnings(parsed.unknown),
+                    isDryRun: isDryRun, context: &loop.decisions, sequence: api.nextSeq)
                 guard case .decided(let decision, let closed) = result else {
                     throw Refusal(.conflict, "Another request has just created this application. Send it once more.")
                 }

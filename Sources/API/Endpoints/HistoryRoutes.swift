@@ -48,27 +48,19 @@ enum HistoryRoutes {
             }
             next = seen.previous
         }
-        var json = JSONWriter(reserving: page.limit * 1024)
-        var count = 0
-        var last: Int64?
-        json.array { json in
-            while count < page.limit, next > 0, let found = try? api.database.decisions(from: next, limit: page.limit),
-                !found.isEmpty
-            {
-                for decision in found where count < page.limit {
-                    next = decision.previous
-                    guard decision.time >= page.since else {
-                        next = 0
-                        break
-                    }
-                    guard decision.time < page.until else { continue }
-                    DecisionCodec.write(decision, application: name, to: &json)
-                    count += 1
-                    last = decision.seq
-                }
+        var items: [Decision] = []
+        while items.count < page.limit, next > 0 {
+            let found = try api.database.decisions(of: agent.id, from: next, limit: page.limit)
+            next = found.last?.previous ?? 0
+            if let last = found.last, last.time < page.since { next = 0 }
+            for decision in found where items.count < page.limit && page.contains(decision.time) {
+                items.append(decision)
             }
         }
-        return Listing.Result(items: json.bytes, next: next > 0 ? last : nil)
+        var json = JSONWriter(reserving: items.count * 1024 + 64)
+        json.array { json in for decision in items { DecisionCodec.write(decision, application: name, to: &json) } }
+        let mayHaveMore = items.count == page.limit && (items.last?.previous ?? 0) > 0
+        return Listing.Result(items: json.bytes, next: mayHaveMore ? items.last?.seq : nil)
     }
 
     private static func decision(_ name: String, _ id: String, _ api: APIContext) throws -> ResponseBytes {
@@ -134,6 +126,7 @@ enum HistoryRoutes {
     private static func rewards(_ name: String, _ points: Int, _ api: APIContext) throws -> ResponseBytes {
         let agent = try api.agent(named: name)
         let episodes = try api.database.episodes(of: agent.id, after: 0, limit: Int(Int32.max))
+        let transitions = try api.database.events(of: agent.id, kind: "transition")
         let group = Swift.max(1, (episodes.count + points - 1) / points)
         let thresholds = agent.profile.thresholds
         var json = JSONWriter(reserving: 200 * Swift.min(points, episodes.count) + 512)
@@ -161,7 +154,7 @@ enum HistoryRoutes {
                 $0.member("serving", thresholds.serving)
             }
             json.array("transitions") { json in
-                for event in (try? api.database.events(of: agent.id, kind: "transition")) ?? [] {
+                for event in transitions {
                     json.object { json in
                         json.member("episode", event.episode ?? 0)
                         json.member("time", Timestamp.text(event.time))

@@ -107,10 +107,12 @@ struct JSONValue {
     }
     var string: String? { utf8.map { String(decoding: $0, as: UTF8.self) } }
 
-    /// Elements of an array; members' values of an object.
+    /// Elements of an array; members' values of an object; bytes of a string.
     var count: Int { Int(node.count) }
 
+    /// Elements in order; anything but an array has none.
     func forEachElement(_ body: (Int, JSONValue) -> Void) {
+        guard cjson_type(UInt32(node.type)) == CJSON_ARRAY else { return }
         var child = index + 1
         for position in 0..<Int(node.count) {
             let value = JSONValue(nodes: nodes, index: child)
@@ -119,9 +121,10 @@ struct JSONValue {
         }
     }
 
-    /// Members in the document's order, repeated keys included.
+    /// Members in the document's order, repeated keys included; anything but an object has none.
     @inline(__always)
     func forEachMember(_ body: (_ key: UnsafeBufferPointer<UInt8>, _ value: JSONValue) -> Void) {
+        guard cjson_type(UInt32(node.type)) == CJSON_OBJECT else { return }
         var child = index + 1
         for _ in 0..<Int(node.count) {
             let key = nodes[child]

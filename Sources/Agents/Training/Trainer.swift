@@ -56,6 +56,12 @@ public final class Trainer: Sendable {
     /// Says that an episode of `agent` is on disk.
     public func enqueue(_ agent: Agent) { queue.push(agent) }
 
+    /// Drops what is kept in memory of an application that was deleted.
+    public func forget(_ agent: Agent) {
+        learners.withLock { $0[agent.id] = nil }
+        progress.withLock { $0[agent.id] = nil }
+    }
+
     /// Applications that wait for training.
     public var backlog: Int { queue.count }
 
