@@ -57,8 +57,17 @@ let package = Package(
         .testTarget(name: "LearningTests", dependencies: ["Neural", "Learning"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
         .testTarget(
-            name: "AgentsTests", dependencies: ["Agents", "Scaling"], exclude: ["Scenarios"], swiftSettings: strict),
-        .testTarget(name: "APITests", dependencies: ["API", "CJSON"], swiftSettings: strict),
+            name: "AgentsTests", dependencies: ["Agents", "Store", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Store", "Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
+        .testTarget(name: "APITests", dependencies: ["API", "HTTPServer", "Scaling", "CJSON"], swiftSettings: strict),
+        .testTarget(name: "RecommenderTests", dependencies: ["Recommender", "Scaling"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["Service", "HTTPServer", "Agents", "aware", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17
 )

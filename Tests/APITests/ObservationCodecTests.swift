@@ -1,0 +1,136 @@
+// Observations as clients send them, right and wrong: each mistake gets its pointer and its code.
+
+import HTTPServer
+import Scaling
+import Testing
+
+@testable import API
+
+@Suite struct ObservationCodecTests {
+    @Test func readsEveryMember() throws {
+        let request = try withJSON(
+            """
+            {"replicas": 5, "cpuLimit": "1500m", "memoryLimit": "1Gi", "cpuUtilization": 1.25, "memoryUtilization": 0.5,
+             "latencySeconds": 0.25, "sloPreservation": 0.75, "requestRate": 120, "readyReplicas": 4, "oomKills": 1,
+             "throughput": 110.5, "networkUtilization": 0.1, "ioUtilization": 0.2, "throttledRatio": 0.3,
+             "time": "2026-11-21T01:20:00Z", "applied": false, "reward": -0.5, "done": true, "id": "abc-1"}
+            """
+        ) { ObservationCodec.decode($0) }
+        #expect(request.errors.isEmpty && request.unknown.isEmpty)
+        var wanted = Observation(replicas: 5)
+        wanted.cpuMillicores = 1500
+        wanted.memoryBytes = 1 << 30
+        wanted.cpuUtilization = 1.25
+        wanted.memoryUtilization = 0.5
+        wanted.latencySeconds = 0.25
+        wanted.sloPreservation = 0.75
+        wanted.requestRate = 120
+        wanted.readyReplicas = 4
+        wanted.oomKills = 1
+        wanted.throughput = 110.5
+        wanted.networkUtilization = 0.1
+        wanted.ioUtilization = 0.2
+        wanted.throttledRatio = 0.3
+        wanted.time = 1_795_224_000
+        wanted.applied = false
+        wanted.reward = -0.5
+        wanted.done = true
+        #expect(request.observation == wanted)
+        #expect(request.id == "abc-1")
+    }
+
+    @Test func nullMeansNotMeasured() throws {
+        let request = try withJSON(#"{"replicas": 3.0, "cpuUtilization": null, "time": null, "applied": null}"#) {
+            ObservationCodec.decode($0)
+        }
+        #expect(request.errors.isEmpty && request.observation == Observation(replicas: 3))
+    }
+
+    @Test func unknownMembersAreToldAndBounded() throws {
+        let members = (0..<40).map { "\"extra\($0)\": [1, {\"a\": 2}]" }.joined(separator: ", ")
+        let request = try withJSON("{\"replicas\": 1, \(members), \"application\": \"x\"}") {
+            ObservationCodec.decode($0)
+        }
+        #expect(request.errors.isEmpty && request.unknown.count == 16 && request.unknown[0] == "extra0")
+        #expect(request.application == nil)
+        let batch = try withJSON(#"{"replicas": 1, "application": "x"}"#) {
+            ObservationCodec.decode($0, at: "/3", batch: true)
+        }
+        #expect(batch.application == "x" && batch.unknown.isEmpty)
+    }
+
+    struct Wrong: Sendable, CustomTestStringConvertible {
+        var member: String
+        var code: String
+        var pointer: String
+        var testDescription: String { member }
+    }
+
+    /// Members that stand beside a correct `replicas`, and how they are refused.
+    static let wrong: [Wrong] = {
+        var all: [Wrong] = []
+        func add(_ name: String, _ code: String, _ values: [String]) {
+            for value in values { all.append(Wrong(member: "\"\(name)\": \(value)", code: code, pointer: "/\(name)")) }
+        }
+        for name in ["cpuUtilization", "memoryUtilization", "networkUtilization", "ioUtilization"] {
+            add(name, "range", ["-0.1", "1000.1"])
+            add(name, "type", ["\"0.5\"", "true"])
+        }
+        for name in ["sloPreservation", "throttledRatio"] {
+            add(name, "range", ["-1e-9", "1.01"])
+            add(name, "type", ["[]"])
+        }
+        for name in ["requestRate", "throughput"] {
+            add(name, "range", ["-1", "1e13"])
+            add(name, "type", ["{}", "\"many\""])
+        }
+        add("latencySeconds", "range", ["-0.001", "86401"])
+        add("latencySeconds", "type", ["\"250ms\"", "false"])
+        add("reward", "range", ["1001", "-1e300"])
+        add("reward", "type", ["\"high\""])
+        for name in ["readyReplicas", "oomKills"] {
+            add(name, "range", ["-1", "1000001"])
+            add(name, "type", ["1.5", "\"1\"", "1e30", "[1]"])
+        }
+        for name in ["applied", "done"] { add(name, "type", ["1", "\"true\"", "[]"]) }
+        add("cpuLimit", "quantity", ["0", "-1", "\"\"", "\"1 core\"", "\"-500m\"", "true", "1e300", "\"0m\""])
+        add("memoryLimit", "quantity", ["0", "-5", "\"12Zi\"", "\"Mi\"", "{}", "1e30", "\"1e400\""])
+        add(
+            "time", "time",
+            ["0", "\"\"", "\"now\"", "\"2026-13-01T00:00:00Z\"", "\"2026-02-29T00:00:00Z\"", "\"2026-11-21 01:20:00\""])
+        add("id", "id", ["1", "\"\"", "\"a b\"", "\"\\u00e9\"", "\"\(String(repeating: "x", count: 65))\""])
+        return all
+    }()
+
+    @Test func thereAreEnoughWaysToBeWrong() { #expect(Self.wrong.count >= 60) }
+
+    @Test(arguments: wrong) func refuses(_ wrong: Wrong) throws {
+        let request = try withJSON("{\"replicas\": 3, \(wrong.member)}") { ObservationCodec.decode($0) }
+        #expect(request.errors.map(\.pointer) == [wrong.pointer])
+        #expect(request.errors.map(\.code) == [wrong.code])
+        #expect(request.errors.first?.detail.isEmpty == false)
+    }
+
+    @Test(arguments: [
+        ("[]", "", "type"), ("3", "", "type"), ("null", "", "type"), ("{}", "/replicas", "required"),
+        (#"{"replicas": -1}"#, "/replicas", "range"), (#"{"replicas": 2.5}"#, "/replicas", "type"),
+        (#"{"replicas": 1000001}"#, "/replicas", "range"), (#"{"replicas": "3"}"#, "/replicas", "type"),
+        (#"{"replicas": 9223372036854775808}"#, "/replicas", "type"),
+        (#"{"replicas": 3, "replicas": 4}"#, "/replicas", "duplicate"),
+        (#"{"replicas": 3, "done": true, "done": true}"#, "/done", "duplicate"),
+    ])
+    func refusesTheForm(text: String, pointer: String, code: String) throws {
+        let request = try withJSON(text) { ObservationCodec.decode($0) }
+        #expect(request.errors.contains { $0.pointer == pointer && $0.code == code }, "\(request.errors)")
+    }
+
+    @Test func collectsAllMistakesWithTheirPlaceInABatch() throws {
+        let request = try withJSON(#"{"cpuUtilization": -1, "latencySeconds": "x", "oomKills": 0.5}"#) {
+            ObservationCodec.decode($0, at: "/7", batch: true)
+        }
+        #expect(
+            Set(request.errors.map(\.pointer)) == [
+                "/7/cpuUtilization", "/7/latencySeconds", "/7/oomKills", "/7/replicas",
+            ])
+    }
+}

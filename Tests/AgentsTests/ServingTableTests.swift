@@ -1,0 +1,57 @@
+// Publishing: the next request of every thread sees it, and never anything older than what it saw before.
+
+import Scaling
+import Synchronization
+import Testing
+
+@testable import Agents
+
+@Suite(.timeLimit(.minutes(1))) struct ServingTableTests {
+    private static func assignment(_ version: Int) -> Assignment {
+        Assignment(stage: .online, policy: nil, version: version, explores: true, rulesReward: nil)
+    }
+
+    @Test func aCacheSeesWhatWasPublishedLast() {
+        let table = ServingTable()
+        var cache = ServingTable.Cache(of: table)
+        #expect(cache.assignment(of: 5) == nil)
+        table.publish(Self.assignment(1), for: 5)
+        #expect(cache.assignment(of: 5)?.version == 1)
+        table.publish(Self.assignment(2), for: 700)
+        #expect(cache.assignment(of: 700)?.version == 2 && cache.assignment(of: 5)?.version == 1)
+        #expect(cache.assignment(of: 100_000) == nil)
+        table.publish(nil, for: 5)
+        #expect(cache.assignment(of: 5) == nil && table.assignment(of: 700)?.version == 2)
+    }
+
+    private final class Watch: Sendable {
+        let wentBack = Atomic<Bool>(false)
+    }
+
+    @Test func readersOnOtherThreadsNeverGoBack() async throws {
+        let table = ServingTable()
+        let last = 20_000
+        let watch = Watch()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    try await onThread {
+                        var cache = ServingTable.Cache(of: table)
+                        var seen = 0
+                        while seen < last {
+                            let version = cache.assignment(of: 3)?.version ?? 0
+                            if version < seen { watch.wentBack.store(true, ordering: .relaxed) }
+                            seen = version
+                        }
+                    }
+                }
+            }
+            group.addTask {
+                try await onThread { for version in 1...last { table.publish(Self.assignment(version), for: 3) } }
+            }
+            try await group.waitForAll()
+        }
+        let wentBack = watch.wentBack.load(ordering: .relaxed)
+        #expect(!wentBack)
+    }
+}

@@ -1,0 +1,70 @@
+// The built `aware` program as a process of its own, for what only a process can do: be killed, be told to stop.
+
+import Foundation
+
+/// Where the build put the programs: beside the test bundle.
+private let programs =
+    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+    .map { ($0 as NSString).deletingLastPathComponent } ?? "."
+
+/// A program that runs, with its output in files. Killed when it is dropped.
+final class RunningProgram {
+    private let process = Process()
+    private let outputPath: String
+    private let ended: AsyncStream<Int32>
+
+    var pid: Int32 { process.processIdentifier }
+    var output: String { (try? String(contentsOfFile: outputPath, encoding: .utf8)) ?? "" }
+
+    /// - Parameter program: a path, or a name beside the tests.
+    init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+        process.executableURL = URL(fileURLWithPath: program.hasPrefix("/") ? program : "\(programs)/\(program)")
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("AWARE_") }
+            .merging(environment) { $1 }
+        outputPath =
+            FileManager.default.temporaryDirectory.appendingPathComponent("aware-out-\(UUID().uuidString)").path
+        FileManager.default.createFile(atPath: outputPath, contents: nil)
+        let file = FileHandle(forWritingAtPath: outputPath)
+        process.standardOutput = file
+        process.standardError = file
+        let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
+        ended = stream
+        process.terminationHandler = { process in
+            continuation.yield(process.terminationStatus)
+            continuation.finish()
+        }
+        try process.run()
+    }
+
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        try? FileManager.default.removeItem(atPath: outputPath)
+    }
+
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    /// The exit status (or the signal's number).
+    func exit() async -> Int32 {
+        for await status in ended { return status }
+        return -1
+    }
+}
+
+/// `aware serve` on a free port.
+struct ServerProcess {
+    let program: RunningProgram
+    let port: UInt16
+
+    static func start(on folder: String) async throws -> ServerProcess {
+        let program = try RunningProgram(
+            "aware", ["serve", "--listen", "127.0.0.1:0", "--data", folder, "--loops", "1"])
+        var port: UInt16?
+        _ = try await eventually(seconds: 20) {
+            port = program.output.firstMatch(of: /aware serves http:\/\/127\.0\.0\.1:(\d+)\//).flatMap { UInt16($0.1) }
+            return port != nil
+        }
+        guard let port else { throw ConnectionFailure(description: "aware serve did not start: \(program.output)") }
+        return ServerProcess(program: program, port: port)
+    }
+}
