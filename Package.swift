@@ -49,7 +49,7 @@ let package = Package(
             ], swiftSettings: strict),
         .executableTarget(
             name: "aware-bench",
-            dependencies: ["HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Simulator", "Learning", "Neural", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux"], swiftSettings: strict),
         .testTarget(name: "NeuralTests", dependencies: ["Neural"], exclude: ["Golden"], swiftSettings: strict),
