@@ -33,7 +33,7 @@ let package = Package(
             name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
         .target(
-            name: "API", dependencies: ["HTTPServer", "Agents", "Store", "Scaling", "Learning", "CJSON"],
+            name: "API", dependencies: ["HTTPServer", "Agents", "Store", "Scaling", "CJSON"],
             resources: [.embedInCode("Public")], swiftSettings: strict),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "Recommender", dependencies: ["CCurl", "Scaling"], swiftSettings: strict),
@@ -57,7 +57,6 @@ let package = Package(
         .testTarget(name: "LearningTests", dependencies: ["Neural", "Learning"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
         .testTarget(
-<<<<<<< HEAD
             name: "AgentsTests", dependencies: ["Agents", "Store", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
             swiftSettings: strict),
         .testTarget(
@@ -68,11 +67,6 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["Service", "HTTPServer", "Agents", "aware", .product(name: "GRDB", package: "GRDB.swift")],
-=======
-            name: "AgentsTests", dependencies: ["Agents", "Scaling"], exclude: ["Scenarios"], swiftSettings: strict),
-        .testTarget(
-            name: "APITests", dependencies: ["API", "CJSON", "HTTPServer", "Service", "Scaling", "Agents", "Store"],
->>>>>>> f328d9b (Let people control agents: pin, pause, freeze-down, kill switch, stage, retrain, reset, promote)
             swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

@@ -15,8 +15,6 @@ public final class APIContext: Sendable {
     public let database: Database
     public let recorder: Recorder
     public let trainer: Trainer
-    public let controls: ControlDesk
-    public let events: EventHub
     /// Seconds since 1970 for an observation: the wall clock, or in a simulation the observation's own time.
     public let now: @Sendable (_ observed: Double?) -> Double
     let loops: [LoopContext]
@@ -29,7 +27,7 @@ public final class APIContext: Sendable {
 
     public init(
         directory: ApplicationDirectory, registry: AgentRegistry, table: ServingTable, database: Database,
-        recorder: Recorder, trainer: Trainer, controls: ControlDesk, events: EventHub, loops: Int, lastSeq: Int64,
+        recorder: Recorder, trainer: Trainer, loops: Int, lastSeq: Int64,
         now: @escaping @Sendable (_ observed: Double?) -> Double
     ) {
         self.directory = directory
@@ -38,8 +36,6 @@ public final class APIContext: Sendable {
         self.database = database
         self.recorder = recorder
         self.trainer = trainer
-        self.controls = controls
-        self.events = events
         self.now = now
         // One more than there are loops: the background queue decides for applications that it has just created.
         self.loops = (0...loops).map { _ in LoopContext(table: table) }
@@ -52,7 +48,7 @@ public final class APIContext: Sendable {
 
     /// The server that carries the answers; set once, before it listens.
     public var server: Server {
-        serverBox.withLock { $0! }
+        get { serverBox.withLock { $0! } }
     }
     public func attach(_ server: Server) { serverBox.withLock { $0 = server } }
 
@@ -68,31 +64,19 @@ public final class APIContext: Sendable {
     /// Answers a request from the background queue, where work may wait for the database.
     func later(_ request: borrowing Request, _ work: @escaping @Sendable () throws -> ResponseBytes) -> Outcome {
         let deferral = request.deferral()
-        inBackground(deferral) { [self] in server.complete([(deferral, try work())]) }
-        return .deferred
-    }
-
-    /// Does `work` on the background queue; it answers `deferral` itself, now or later, unless it throws.
-    func inBackground(_ deferral: Deferral, _ work: @escaping @Sendable () throws -> Void) {
         background.async { [self] in
+            let answer: ResponseBytes
             do {
-                try work()
+                answer = try work()
             } catch let refusal as Refusal {
-                server.complete([(deferral, refusal.response)])
+                answer = refusal.response
             } catch {
-                server.complete([
-                    (
-                        deferral,
-                        .problem(.internalServerError, detail: "The database could not be read or written: \(error)")
-                    )
-                ])
+                answer = .problem(
+                    .internalServerError, detail: "The database could not be read or written: \(error)")
             }
+            server.complete([(deferral, answer)])
         }
-    }
-
-    /// Who asks, for the audit log.
-    func caller(of request: borrowing Request) -> String {
-        request.isUnixSocket ? "unix socket" : request.peer.host
+        return .deferred
     }
 
     /// The agent of a name, or 404.

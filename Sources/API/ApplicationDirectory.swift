@@ -17,10 +17,6 @@ public final class ApplicationDirectory: Sendable {
     private let seed: UInt64
     /// Changes happen one at a time.
     private let change = Mutex(())
-    private let creation = Mutex<@Sendable (Agent) -> Void>({ _ in })
-
-    /// Calls `action` with every application that is made from now on, before it decides anything.
-    public func onCreation(_ action: @escaping @Sendable (Agent) -> Void) { creation.withLock { $0 = action } }
 
     public init(registry: AgentRegistry, table: ServingTable, database: Database, trainer: Trainer, seed: UInt64) {
         self.registry = registry
@@ -47,21 +43,7 @@ public final class ApplicationDirectory: Sendable {
 
     /// The application of this name, created unless it exists.
     func create(_ name: String, profile: Profile, at time: Double) throws -> Agent {
-<<<<<<< HEAD
         try Self.check(name: name)
-=======
-        guard Self.isValid(name: name) else {
-            throw Refusal(
-                .unprocessableContent, "\"\(name.prefix(80))\" is no name for an application.",
-                errors: [
-                    ProblemItem(
-                        pointer: "", code: "name",
-                        detail:
-                            "A name is a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters."
-                    )
-                ])
-        }
->>>>>>> f328d9b (Let people control agents: pin, pause, freeze-down, kill switch, stage, retrain, reset, promote)
         return try change.withLock { _ in
             if let present = registry[name] { return present }
             guard registry.count < Self.applicationsMax else {
@@ -69,7 +51,6 @@ public final class ApplicationDirectory: Sendable {
             }
             let text = String(decoding: ProfileCodec.encode(profile), as: UTF8.self)
             let id = try database.insert(application: name, profile: text, created: time)
-<<<<<<< HEAD
             return registry.add(try make(id: id, name, profile: profile, at: time))
         }
     }
@@ -95,12 +76,6 @@ public final class ApplicationDirectory: Sendable {
                         pointer: "", code: "name",
                         detail: "A name is a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters.")
                 ])
-=======
-            let agent = Agent(id: id, name: name, created: time, profile: profile, revision: 1, seed: seed)
-            try agent.restore(state: nil, decisions: [], policy: nil)
-            creation.withLock { $0 }(agent)
-            return registry.add(agent)
->>>>>>> f328d9b (Let people control agents: pin, pause, freeze-down, kill switch, stage, retrain, reset, promote)
         }
     }
 
@@ -158,7 +133,6 @@ public final class ApplicationDirectory: Sendable {
         let saved = try database.agent(of: agent.id, last: last)
         let assignment = try trainer.restore(agent)
         try agent.restore(state: saved.state, decisions: saved.decisions, policy: assignment?.policy)
-        if last > 0, let outcome = try database.outcome(of: last) { _ = agent.note(outcome, of: last) }
         if let episode = saved.episode, try database.trainerState(of: agent.id)?.episode ?? 0 < episode.number {
             trainer.enqueue(agent)
         }

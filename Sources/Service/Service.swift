@@ -47,12 +47,9 @@ public final class Service: Sendable {
         let directory = ApplicationDirectory(
             registry: registry, table: table, database: database, trainer: trainer, seed: options.seed)
         _ = try directory.loadAll()
-        let controls = try ControlDesk(database: database, registry: registry)
-        directory.onCreation { controls.enforce(on: $0) }
         let api = APIContext(
             directory: directory, registry: registry, table: table, database: database,
-            recorder: Recorder(sink: database), trainer: trainer, controls: controls,
-            events: try EventHub(database: database), loops: options.loops,
+            recorder: Recorder(sink: database), trainer: trainer, loops: options.loops,
             lastSeq: try database.lastSeq(), now: clock(followsObservedTime: options.followsObservedTime))
         var server = ServerOptions()
         server.loops = options.loops
@@ -89,7 +86,6 @@ public final class Service: Sendable {
     /// Finishes what is in flight, then stops training, then closes the database.
     public func stop() async throws {
         api.isReady = false
-        api.events.close()
         await server.drain(timeout: .seconds(Self.drainSeconds))
         server.shutdown()
         await trainer.stop()

@@ -47,21 +47,18 @@ struct ApplicationLearner: Sendable {
         var transitions: [Lifecycle.Transition] = []
     }
 
-    var lifecycle = Lifecycle()
-    /// The version on duty, 0 before there is one.
-    var version = 0
-    /// The highest version ever made: numbers are never used twice.
-    var latest = 0
-    var ppo: PPO
+    private(set) var lifecycle = Lifecycle()
+    private(set) var version = 0
+    private var ppo: PPO
     /// Numbers of policy episodes that the next update will use; their steps are read again from the store.
-    var pending: [Int] = []
+    private var pending: [Int] = []
     /// Numbers of the last episodes in which the rules acted: what a candidate is cloned from.
     private var rulesEpisodes: [Int] = []
     private static let rulesEpisodesMax = 40
     /// Episodes of the rules since the stage was entered.
-    var rulesInStage = 0
+    private var rulesInStage = 0
     /// Whether a version was made since the rules took over: a demoted policy does not come back as it was.
-    var hasCandidate = false
+    private var hasCandidate = false
 
     /// Policy episodes that a base policy gets to show itself better than the rules, before it is fine-tuned.
     private static let baseEpisodesMax = 30
@@ -136,10 +133,8 @@ struct ApplicationLearner: Sendable {
     }
 
     private mutating func publish(_ diagnostics: [String: Double]) -> (Int, Int, Policy, [String: Double]) {
-        let parent = version
-        latest += 1
-        version = latest
-        return (version, parent, ppo.policy, diagnostics)
+        version += 1
+        return (version, version - 1, ppo.policy, diagnostics)
     }
 
     /// Behaviour cloning: the policy learns to do what the rules did.
@@ -170,7 +165,7 @@ struct ApplicationLearner: Sendable {
 
     // MARK: Persistence
 
-    private static let format: UInt8 = 2
+    private static let format: UInt8 = 1
 
     /// The part that changes with every episode.
     func encodeState() -> [UInt8] {
@@ -178,7 +173,6 @@ struct ApplicationLearner: Sendable {
         writer.write(Self.format)
         lifecycle.encode(into: &writer)
         writer.write(UInt32(clamping: version))
-        writer.write(UInt32(clamping: latest))
         writer.write(UInt32(clamping: pending.count))
         for number in pending { writer.write(UInt32(clamping: number)) }
         writer.write(UInt32(clamping: rulesEpisodes.count))
@@ -198,7 +192,6 @@ struct ApplicationLearner: Sendable {
         guard try reader.integer(UInt8.self) == Self.format else { throw ByteReader.Failure.malformed }
         lifecycle = try Lifecycle(from: &reader)
         version = Int(try reader.integer(UInt32.self))
-        latest = Int(try reader.integer(UInt32.self))
         pending = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
         rulesEpisodes = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
         rulesInStage = Int(try reader.integer(UInt32.self))
