@@ -17,6 +17,10 @@ public final class ApplicationDirectory: Sendable {
     private let seed: UInt64
     /// Changes happen one at a time.
     private let change = Mutex(())
+    private let creation = Mutex<@Sendable (Agent) -> Void>({ _ in })
+
+    /// Calls `action` with every application that is made from now on, before it decides anything.
+    public func onCreation(_ action: @escaping @Sendable (Agent) -> Void) { creation.withLock { $0 = action } }
 
     public init(registry: AgentRegistry, table: ServingTable, database: Database, trainer: Trainer, seed: UInt64) {
         self.registry = registry
@@ -64,6 +68,7 @@ public final class ApplicationDirectory: Sendable {
     private func make(id: Int64, _ name: String, profile: Profile, at time: Double) throws -> Agent {
         let agent = Agent(id: id, name: name, created: time, profile: profile, revision: 1, seed: seed)
         try agent.restore(state: nil, decisions: [], policy: nil)
+        creation.withLock { $0 }(agent)
         return agent
     }
 
@@ -110,6 +115,7 @@ public final class ApplicationDirectory: Sendable {
         defer { withExtendedLifetime(parser) {} }
         let last = try database.lastDecisions()
         let stored = try database.applications()
+        let outcomes = try database.lastOutcomes()
         for application in stored {
             let (profile, errors) = ProfileCodec.decode(try parser.parse(application.profile))
             if let error = errors.first {
@@ -118,7 +124,8 @@ public final class ApplicationDirectory: Sendable {
             let agent = Agent(
                 id: application.id, name: application.name, created: application.created, profile: profile,
                 revision: application.revision, seed: seed)
-            try load(agent, last: last[application.id] ?? 0)
+            let seq = last[application.id] ?? 0
+            try load(agent, last: seq, outcomes[seq])
             registry.add(agent)
         }
         return stored.count
@@ -126,13 +133,15 @@ public final class ApplicationDirectory: Sendable {
 
     /// Reads one application's state again, after a commit failed.
     func load(_ agent: Agent) throws {
-        try load(agent, last: database.lastDecision(of: agent.id))
+        let seq = try database.lastDecision(of: agent.id)
+        try load(agent, last: seq, database.outcome(of: seq))
     }
 
-    private func load(_ agent: Agent, last: Int64) throws {
+    private func load(_ agent: Agent, last: Int64, _ outcome: DecisionOutcome?) throws {
         let saved = try database.agent(of: agent.id, last: last)
         let assignment = try trainer.restore(agent)
         try agent.restore(state: saved.state, decisions: saved.decisions, policy: assignment?.policy)
+        if let outcome { _ = agent.note(outcome, of: last) }
         if let episode = saved.episode, try database.trainerState(of: agent.id)?.episode ?? 0 < episode.number {
             trainer.enqueue(agent)
         }

@@ -3,6 +3,7 @@
 import Foundation
 import GRDB
 import GRDBSQLite
+import Synchronization
 
 /// The SQLite file of a data folder. One connection does all writes and all checkpoints; readers are read-only
 /// (SQLite before 3.51.3 can corrupt a file that two connections checkpoint at once, RELIABILITY section 1).
@@ -36,6 +37,7 @@ public final class Database: Sendable {
     let pool: DatabasePool
     public let path: String
     private let lockDescriptor: Int32
+    private let eventListener = Mutex<(@Sendable () -> Void)?>(nil)
 
     public init(folder: String, durability: Durability = .normal) throws {
         do {
@@ -63,7 +65,9 @@ public final class Database: Sendable {
             try Migrations.apply(to: pool)
             let verdict = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
             guard verdict == "ok" else { throw Failure.damaged(path, reason: verdict ?? "quick_check says nothing") }
-        } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB || error.resultCode == .SQLITE_CORRUPT {
+        } catch let error as DatabaseError
+            where error.resultCode == .SQLITE_NOTADB || error.resultCode == .SQLITE_CORRUPT
+        {
             close(lockDescriptor)
             throw Failure.damaged(path, reason: error.message ?? "it is not an SQLite database")
         } catch {
@@ -78,6 +82,11 @@ public final class Database: Sendable {
         try pool.close()
         close(lockDescriptor)
     }
+
+    /// Calls `action`, on whichever thread it was, after each commit that added events.
+    public func onEvents(_ action: @escaping @Sendable () -> Void) { eventListener.withLock { $0 = action } }
+
+    func announceEvents() { eventListener.withLock { $0 }?() }
 
     /// Proves that the database accepts a write, for `/readyz`. Throws what SQLite says.
     public func probe() throws {

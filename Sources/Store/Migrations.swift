@@ -6,6 +6,7 @@ enum Migrations {
     /// Every file of `migrations/`, in order.
     static let files: [(name: String, sql: [UInt8])] = [
         ("m0001_init", PackageResources.m0001_init_sql),
+        ("m0002_control", PackageResources.m0002_control_sql),
     ]
 
     static func apply(to pool: DatabasePool) throws {

@@ -16,7 +16,8 @@ extension Database: EpisodeStore {
     }
 
     public func decisions(of episode: EpisodeSummary) throws -> [Decision] {
-        try decisions(of: episode.application, from: episode.closing, limit: episode.steps + 1).reversed()
+        let found = try decisions(of: episode.application, from: episode.closing, limit: episode.steps + 1)
+        return try pool.read { try Self.complete(found.reversed(), in: $0) }
     }
 
     public func trainerState(of application: Int64) throws -> StoredTrainer? {
@@ -66,6 +67,7 @@ extension Database: EpisodeStore {
                     ])
             }
         }
+        if !training.events.isEmpty { announceEvents() }
     }
 
     public func model(of application: Int64, version: Int) throws -> ModelVersion? {
@@ -95,13 +97,15 @@ extension Database: EpisodeStore {
             try Row.fetchAll(
                 db, sql: "SELECT * FROM event WHERE application = ? AND kind = ? ORDER BY id",
                 arguments: [application, kind]
-            ).map {
-                Event(
-                    id: $0["id"], time: $0["time"], application: $0["application"], episode: $0["episode"],
-                    kind: $0["kind"], from: $0["origin"], to: $0["target"], reason: $0["reason"],
-                    figures: try Self.figures($0["figures"]))
-            }
+            ).map(Self.event)
         }
+    }
+
+    static func event(_ row: Row) throws -> Event {
+        Event(
+            id: row["id"], time: row["time"], application: row["application"] ?? 0, episode: row["episode"],
+            kind: row["kind"], from: row["origin"], to: row["target"], reason: row["reason"],
+            figures: try figures(row["figures"]))
     }
 
     /// Figures by name as a JSON object with sorted keys.

@@ -31,7 +31,9 @@ enum ApplicationRoutes {
         router.add(.delete, "/v1/applications/{app}") { request, _ in
             let name = request.parameter(0)
             return api.later(request) {
-                try api.directory.delete(try api.agent(named: name))
+                let agent = try api.agent(named: name)
+                try api.directory.delete(agent)
+                api.controls.forget(agent)
                 return ResponseBytes(status: .noContent, contentType: nil)
             }
         }
@@ -63,13 +65,15 @@ enum ApplicationRoutes {
                 agent = present
                 try api.directory.update(agent, profile: profile) { revision in
                     guard let ifMatch else { return true }
-                    return ifMatch == "*" || ifMatch.split(separator: ",").contains {
-                        $0.trimmingPrefix { $0 == " " } == "\"\(revision)\""
-                    }
+                    return ifMatch == "*"
+                        || ifMatch.split(separator: ",").contains {
+                            $0.trimmingPrefix { $0 == " " } == "\"\(revision)\""
+                        }
                 }
             } else {
                 guard ifMatch == nil else {
-                    throw Refusal(.preconditionFailed, "There is no application \"\(name)\" yet, and If-Match demands one.")
+                    throw Refusal(
+                        .preconditionFailed, "There is no application \"\(name)\" yet, and If-Match demands one.")
                 }
                 agent = try api.directory.create(name, profile: profile, at: now)
                 status = .created

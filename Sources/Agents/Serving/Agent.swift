@@ -75,6 +75,25 @@ public final class Agent: Sendable {
     public var revision: Int { revisionNumber.load(ordering: .acquiring) }
     public var profile: Profile { state.withLock { $0.profile } }
 
+    /// What people demand of this application, from the next decision on. Persist it before it is set.
+    public var controls: Controls {
+        get { state.withLock { $0.controls } }
+        set { state.withLock { $0.controls = newValue } }
+    }
+
+    /// Notes what became of the decision `seq`. Persist it before.
+    /// - Returns: false when that is not the last decision, so that the next observation does not tell of it.
+    public func note(_ outcome: DecisionOutcome, of seq: Int64) -> Bool {
+        state.withLock { state in
+            guard state.lastSeq == seq else { return false }
+            state.outcome = outcome
+            return true
+        }
+    }
+
+    /// Number and steps of the running episode.
+    public var runningEpisode: (number: Int, steps: Int) { state.withLock { $0.runningEpisode } }
+
     /// Replaces the profile from the next decision on.
     public func update(profile: Profile, revision: Int) {
         state.withLock { $0.update(profile: profile) }
@@ -116,8 +135,9 @@ public final class Agent: Sendable {
     public func restore(
         state saved: [UInt8]?, decisions: [Decision], policy: Policy?
     ) throws {
-        let (profile, seed) = state.withLock { ($0.profile, $0.seed) }
+        let (profile, seed, controls) = state.withLock { ($0.profile, $0.seed, $0.controls) }
         var restored = AgentState(application: id, profile: profile, seed: seed)
+        restored.controls = controls
         if let saved { try restored.decode(saved) }
         for decision in decisions { restored.replay(decision) }
         if let policy { restored.catchUp(decisions.last, with: policy) }

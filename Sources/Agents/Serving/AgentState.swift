@@ -18,6 +18,10 @@ struct AgentState: Sendable {
     let application: Int64
     let seed: UInt64
     private(set) var profile: Profile
+    /// What people demand; it is stored beside the agent's state, not in it.
+    var controls = Controls()
+    /// What became of the last decision, when that was told apart from an observation.
+    var outcome: DecisionOutcome?
     var isLoaded = false
 
     // MARK: History
@@ -37,7 +41,7 @@ struct AgentState: Sendable {
 
     // MARK: The running episode
 
-    private struct Running {
+    struct Running {
         var number = 1
         var step = 0
         var started: Double = 0
@@ -47,7 +51,7 @@ struct AgentState: Sendable {
         var rewards = 0
         var violations = 0
     }
-    private var running = Running()
+    private(set) var running = Running()
 
     // MARK: Perception
 
@@ -91,6 +95,7 @@ struct AgentState: Sendable {
         _ observation: Observation, at now: Double, clientID: String?, warnings: [String], assignment: Assignment?,
         scratch: PolicyScratch?, seq: Int64
     ) -> (Decision, ClosedEpisode?) {
+        let observation = completed(observation)
         let percept = perceive(observation, at: now)
         let closed = closeEpisode(isDone: observation.done, assignment, at: now, closing: seq)
         if running.step == 0 { openEpisode(assignment, at: now) }
@@ -104,7 +109,7 @@ struct AgentState: Sendable {
         let proposed = actor == .policy ? proposal!.allocation : percept.rules
         let guarded = Guards.apply(
             proposed, current: percept.current, rules: percept.rules, quality: percept.quality, profile: profile,
-            controls: Controls(), state: &guards, time: now)
+            controls: controls, state: &guards, time: now)
         if actor == .rules {
             experience.action = Self.space.nearest(to: guarded.allocation, from: percept.current, profile)
             experience.logProbability = 0
@@ -240,7 +245,10 @@ struct AgentState: Sendable {
     private mutating func closeEpisode(
         isDone: Bool, _ assignment: Assignment?, at now: Double, closing: Int64
     ) -> EpisodeSummary? {
-        guard running.step >= profile.episodeSteps || (running.step > 0 && isDone) else { return nil }
+        guard
+            running.step >= profile.episodeSteps
+                || (running.step > 0 && (isDone || running.number <= controls.episodeEnded || mustStandDown(assignment)))
+        else { return nil }
         let reward = running.rewards > 0 ? running.rewardSum / Double(running.rewards) : nil
         let summary = EpisodeSummary(
             application: application, number: running.number, started: running.started, ended: now,
@@ -253,6 +261,11 @@ struct AgentState: Sendable {
         return summary
     }
 
+    /// A policy that lost its duty in mid-episode does not finish it: the rules act from this decision on.
+    private func mustStandDown(_ assignment: Assignment?) -> Bool {
+        running.actor == .policy && (assignment?.policy == nil || assignment?.stage == .offline)
+    }
+
     // MARK: Remembering
 
     private mutating func remember(_ decision: Decision) {
@@ -263,6 +276,7 @@ struct AgentState: Sendable {
         lastTime = decision.time
         lastSource = decision.source
         lastDesired = decision.desired
+        outcome = nil
         if let clientID = decision.clientID {
             if clientIDs.count >= Self.clientIDsMax { clientIDs.removeFirst() }
             clientIDs.append((clientID, decision.seq))
@@ -279,7 +293,7 @@ struct AgentState: Sendable {
         }
         _ = Guards.apply(
             decision.proposed, current: percept.current, rules: percept.rules, quality: percept.quality,
-            profile: profile, controls: Controls(), state: &guards, time: decision.time)
+            profile: profile, controls: Self.controls(behind: decision), state: &guards, time: decision.time)
         memory = decision.experience.memory
         remember(decision)
     }

@@ -47,23 +47,26 @@ struct ApplicationLearner: Sendable {
         var transitions: [Lifecycle.Transition] = []
     }
 
-    private(set) var lifecycle = Lifecycle()
-    private(set) var version = 0
-    private var ppo: PPO
+    var lifecycle = Lifecycle()
+    /// The version on duty, 0 before there is one.
+    var version = 0
+    /// The highest version ever made: numbers are never used twice.
+    var latest = 0
+    var ppo: PPO
     /// Numbers of policy episodes that the next update will use; their steps are read again from the store.
-    private var pending: [Int] = []
+    var pending: [Int] = []
     /// Numbers of the last episodes in which the rules acted: what a candidate is cloned from.
     private var rulesEpisodes: [Int] = []
     private static let rulesEpisodesMax = 40
     /// Episodes of the rules since the stage was entered.
-    private var rulesInStage = 0
+    var rulesInStage = 0
     /// Whether a version was made since the rules took over: a demoted policy does not come back as it was.
-    private var hasCandidate = false
+    var hasCandidate = false
 
     /// Policy episodes that a base policy gets to show itself better than the rules, before it is fine-tuned.
     private static let baseEpisodesMax = 30
     /// Policy episodes of the base policy so far, `nil` when the acting weights are the application's own.
-    private var baseEpisodes: Int?
+    var baseEpisodes: Int?
 
     /// - Parameter base: the first candidate; without one the first candidate is cloned from the rules.
     init(base: Policy?, seed: UInt64) {
@@ -133,8 +136,10 @@ struct ApplicationLearner: Sendable {
     }
 
     private mutating func publish(_ diagnostics: [String: Double]) -> (Int, Int, Policy, [String: Double]) {
-        version += 1
-        return (version, version - 1, ppo.policy, diagnostics)
+        let parent = version
+        latest += 1
+        version = latest
+        return (version, parent, ppo.policy, diagnostics)
     }
 
     /// Behaviour cloning: the policy learns to do what the rules did.
@@ -165,7 +170,7 @@ struct ApplicationLearner: Sendable {
 
     // MARK: Persistence
 
-    private static let format: UInt8 = 1
+    private static let format: UInt8 = 2
 
     /// The part that changes with every episode.
     func encodeState() -> [UInt8] {
@@ -173,6 +178,7 @@ struct ApplicationLearner: Sendable {
         writer.write(Self.format)
         lifecycle.encode(into: &writer)
         writer.write(UInt32(clamping: version))
+        writer.write(UInt32(clamping: latest))
         writer.write(UInt32(clamping: pending.count))
         for number in pending { writer.write(UInt32(clamping: number)) }
         writer.write(UInt32(clamping: rulesEpisodes.count))
@@ -192,6 +198,7 @@ struct ApplicationLearner: Sendable {
         guard try reader.integer(UInt8.self) == Self.format else { throw ByteReader.Failure.malformed }
         lifecycle = try Lifecycle(from: &reader)
         version = Int(try reader.integer(UInt32.self))
+        latest = Int(try reader.integer(UInt32.self))
         pending = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
         rulesEpisodes = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
         rulesInStage = Int(try reader.integer(UInt32.self))

@@ -36,9 +36,9 @@ enum EpisodeAssembly {
     }
 
     /// The penalised reward of `step`, measured by the observation of `next`. `nil` when it is not known, or when the
-    /// decision was not carried out: what happened then is not the policy's doing.
+    /// decision was not carried out or not the actor's (a pin, a pause, bad data): what happened then is not its doing.
     private static func trainingReward(of step: Decision, next: Decision, profile: Profile) -> Double? {
-        guard next.observation.applied else { return nil }
+        guard next.observation.applied, step.source == .policy || step.source == .rules else { return nil }
         let parts = Reward.step(next.observation, profile)
         return Reward.penalized(
             parts, observation: next.observation, previous: step.current, decided: step.desired, profile: profile)

@@ -23,6 +23,7 @@ public final class Trainer: Sendable {
     /// Last episode of every application that training has dealt with.
     private let progress = Mutex<[Int64: Int]>([:])
     private let failure = Mutex<String?>(nil)
+    private let orders = Mutex<[Int64: [WaitingOrder]]>([:])
     public let updates = Atomic<Int>(0)
 
     public init(store: any EpisodeStore, table: ServingTable, base: Policy?, threads: Int, seed: UInt64) {
@@ -91,6 +92,7 @@ public final class Trainer: Sendable {
 
     private func work() {
         while let agent = queue.pop() {
+            defer { queue.giveBack(agent) }
             do {
                 try train(agent)
                 failure.withLock { $0 = nil }
@@ -106,9 +108,11 @@ public final class Trainer: Sendable {
         var (learner, last) = try learner(of: agent)
         let profile = agent.profile
         while true {
+            try carryOutOrders(agent, after: last, profile, &learner)
             let summaries = try store.episodes(of: agent.id, after: last, limit: 64)
             if summaries.isEmpty { break }
             for summary in summaries {
+                try carryOutOrders(agent, after: last, profile, &learner)
                 // A backlog is persisted where something changed, and at its end.
                 try learn(agent, summary, profile, &learner, isLast: summary.number == summaries.last?.number)
                 last = summary.number
@@ -166,5 +170,44 @@ public final class Trainer: Sendable {
         if change.model != nil { updates.add(1, ordering: .relaxed) }
         table.publish(Self.assignment(of: learner), for: agent.id)
         progress.withLock { $0[agent.id] = summary.number }
+    }
+
+    // MARK: Orders
+
+    /// Lets a person intervene in an application's training: as soon as no episode of it is being learned from.
+    /// - Parameter completion: called on a trainer's thread after the change is on disk and on duty, with the version
+    ///   and stage it led to, or with what was in the way (`OrderFailure`, or the store's error).
+    public func carryOut(
+        _ order: TrainingOrder, for agent: Agent, at time: Double,
+        completion: @escaping @Sendable (Swift.Result<Assignment, any Error>) -> Void
+    ) {
+        orders.withLock { $0[agent.id, default: []].append(WaitingOrder(order: order, time: time, completion: completion)) }
+        queue.push(agent, first: true)
+    }
+
+    private func carryOutOrders(
+        _ agent: Agent, after episode: Int, _ profile: Profile, _ learner: inout ApplicationLearner
+    ) throws {
+        for waiting in orders.withLock({ $0.removeValue(forKey: agent.id) ?? [] }) {
+            do {
+                var changed = learner
+                var commit = TrainingCommit(
+                    application: agent.id, episode: episode, state: [], optimizer: nil, model: waiting.order.model, events: [])
+                commit.events = try changed.obey(
+                    waiting.order, base: base(for: agent), seed: seed(of: agent), profile: profile).map {
+                    $0.event(of: agent.id, episode: episode, at: waiting.time)
+                }
+                commit.state = changed.encodeState()
+                commit.optimizer = changed.encodeOptimizer()
+                try store.commit(commit)
+                learner = changed
+                let assignment = Self.assignment(of: learner)
+                table.publish(assignment, for: agent.id)
+                progress.withLock { $0[agent.id] = episode }
+                waiting.completion(.success(assignment))
+            } catch {
+                waiting.completion(.failure(error))
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@
 public enum DecisionReason: String, Sendable, CaseIterable {
     case pinned = "Pinned"
     case paused = "Paused"
+    /// A change was wanted and waits for a person (`actuation: approve`).
+    case awaitingApproval = "AwaitingApproval"
     case badData = "BadData"
     case oomKilled = "OOMKilled"
     case latencyAboveSLO = "LatencyAboveSLO"
@@ -37,6 +39,7 @@ public enum DecisionReason: String, Sendable, CaseIterable {
         case .hold: return quality.holds ? .badData : .paused
         case .rules, nil: break
         }
+        if guarded.records.contains(.approval) { return .awaitingApproval }
         let next = guarded.allocation
         let isMore =
             next.replicas > current.replicas || next.cpuMillicores > current.cpuMillicores

@@ -1,8 +1,9 @@
 // The guards between whoever proposes and what is answered: pure, in a fixed order, each change recorded.
 //
 // Order and precedence: the kill switch replaces the proposal by the rules'; then bad data, limits, step,
-// stabilisation, reversal budget and capacity restrain it; then people override it: a pin, above it a pause, above it
-// freeze-down. Whatever came of it is brought within the limits at the very end: an answer outside cannot exist.
+// stabilisation, reversal budget and capacity restrain it; then people override it: a pin, above it a pause; without
+// either, an application that needs approval keeps what was approved last; above all of them freeze-down. Whatever came
+// of it is brought within the limits at the very end: an answer outside cannot exist.
 
 /// What people demand of one application (or, for the kill switch, of all).
 public struct Controls: Sendable, Equatable {
@@ -16,6 +17,10 @@ public struct Controls: Sendable, Equatable {
     public var freezeDown = false
     /// The rules act.
     public var killSwitch = false
+    /// With `actuation: approve`, what a person approved last; `nil` holds what is there.
+    public var approved: Allocation?
+    /// The running episode ends at the next decision if its number is at most this.
+    public var episodeEnded = 0
 
     public init() {}
 }
@@ -78,6 +83,9 @@ public enum Guards {
         if controls.paused {
             pass.change(to: current, .pause)
             pass.override = .hold
+        }
+        if profile.actuation == .approve, pass.override != .pin, !controls.paused {
+            pass.change(to: controls.approved ?? current, .approval)
         }
         if controls.freezeDown { pass.change(to: pass.wanted.notBelow(current), .freezeDown) }
         pass.change(to: profile.clamp(pass.wanted), .limits)

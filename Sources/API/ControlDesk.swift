@@ -1,0 +1,80 @@
+// Where people's demands come in: stored with who and why, then put into force, then told to listeners.
+//
+// Precedence, strongest last: kill switch (the rules propose), the guards' restraints, pin, pause, approval (skipped
+// under a pin or a pause), freeze-down, the profile's limits. `Guards` carries it out.
+
+import Agents
+import Scaling
+import Store
+import Synchronization
+
+/// The one place that changes `Controls`. Its methods wait for the database: call them on the background queue.
+public final class ControlDesk: Sendable {
+    private struct Contents {
+        var controls: [Int64: StoredControl] = [:]
+        var killSwitch: StoredKillSwitch?
+    }
+
+    private let database: Database
+    private let registry: AgentRegistry
+    private let contents = Mutex(Contents())
+    /// Changes happen one at a time; readers need not wait for the disk.
+    private let change = Mutex(())
+
+    /// - Precondition: the registry holds every stored application.
+    public init(database: Database, registry: AgentRegistry) throws {
+        self.database = database
+        self.registry = registry
+        let controls = try database.controls()
+        let killSwitch = try database.killSwitch()
+        contents.withLock { $0 = Contents(controls: controls, killSwitch: killSwitch) }
+        for agent in registry.agents(before: .max, limit: .max) { enforce(on: agent) }
+    }
+
+    func control(of agent: Agent) -> StoredControl { contents.withLock { $0.controls[agent.id] } ?? StoredControl() }
+
+    var killSwitch: StoredKillSwitch? { contents.withLock { $0.killSwitch } }
+
+    /// Changes what is demanded of `agent`.
+    @discardableResult
+    func change(
+        _ agent: Agent, audit entry: AuditEntry, _ mutate: (inout StoredControl) throws -> Void
+    ) throws -> StoredControl {
+        try change.withLock { _ in
+            var control = control(of: agent)
+            try mutate(&control)
+            try database.set(control, of: agent.id, audit: entry)
+            contents.withLock { $0.controls[agent.id] = control }
+            enforce(on: agent)
+            return control
+        }
+    }
+
+    /// Every application back to the rules, or (`nil`) to whoever acts by its lifecycle.
+    func set(_ killSwitch: StoredKillSwitch?, audit entry: AuditEntry) throws {
+        try change.withLock { _ in
+            try database.set(killSwitch, audit: entry)
+            contents.withLock { $0.killSwitch = killSwitch }
+            for agent in registry.agents(before: .max, limit: .max) { enforce(on: agent) }
+        }
+    }
+
+    /// Puts what is demanded into force; also for an application that has just been made.
+    public func enforce(on agent: Agent) {
+        let (stored, isKilled) = contents.withLock { ($0.controls[agent.id], $0.killSwitch != nil) }
+        var controls = Controls()
+        controls.killSwitch = isKilled
+        if let stored {
+            controls.pin = stored.pin?.allocation
+            controls.pinUntil = stored.pin?.until
+            controls.paused = stored.mode == .pause
+            controls.freezeDown = stored.mode == .freezeDown
+            controls.approved = stored.approved
+            controls.episodeEnded = stored.episodeEnded
+        }
+        agent.controls = controls
+    }
+
+    /// After an application was deleted.
+    func forget(_ agent: Agent) { contents.withLock { $0.controls[agent.id] = nil } }
+}

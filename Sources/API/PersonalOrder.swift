@@ -1,0 +1,107 @@
+// What all acts of people have in common: who, why, when, and an entry in the audit log.
+
+import Agents
+import HTTPServer
+import Store
+
+/// One act of a person or of a program that acts for one.
+struct PersonalOrder: Sendable {
+    /// Why, in a sentence; may be empty.
+    var reason = ""
+    var actor: String
+    var action: String
+    /// `nil` for what concerns all applications.
+    var application: String?
+    /// Seconds since 1970.
+    var time: Double
+
+    /// Characters of a reason.
+    static let reasonMax = 500
+
+    func entry(_ detail: String = "{}") -> AuditEntry {
+        AuditEntry(
+            time: time, actor: actor, action: action, application: application, reason: reason, detail: detail)
+    }
+}
+
+extension ControlRoutes {
+    /// Reads the body of an act on one application (`reason`, `actor` and what `read` takes; no body is an empty one),
+    /// then carries it out on the background queue.
+    static func act<Content: Sendable>(
+        _ api: APIContext, _ request: borrowing Request, _ response: inout Response, _ action: String,
+        read: (inout ObjectReader) -> Content,
+        _ work: @escaping @Sendable (Agent, PersonalOrder, Content) throws -> ResponseBytes
+    ) -> Outcome {
+        let name = request.parameter(0)
+        guard var (order, content) = order(api, request, &response, action, read) else { return .respond }
+        order.application = name
+        return api.later(request) { [order, content] in try work(try api.agent(named: name), order, content) }
+    }
+
+    /// The same for an act on everything.
+    static func act(
+        _ api: APIContext, _ request: borrowing Request, _ response: inout Response, _ action: String,
+        _ work: @escaping @Sendable (PersonalOrder) throws -> ResponseBytes
+    ) -> Outcome {
+        guard let (order, _) = order(api, request, &response, action, { _ in }) else { return .respond }
+        return api.later(request) { try work(order) }
+    }
+
+    /// The act as the body tells it; `nil` when the response already says what is wrong with it.
+    static func order<Content>(
+        _ api: APIContext, _ request: borrowing Request, _ response: inout Response, _ action: String,
+        _ read: (inout ObjectReader) -> Content
+    ) -> (PersonalOrder, Content)? {
+        var order = PersonalOrder(actor: api.caller(of: request), action: action, time: api.now(nil))
+        do {
+            let parser = api.loops[request.loop].parser
+            var reader = ObjectReader(
+                request.body.isEmpty ? try parser.parse("{}") : try parser.parse(padded: request.body), at: "")
+            let content = read(&reader)
+            if let reason = reader.text("reason", max: PersonalOrder.reasonMax) { order.reason = reason }
+            // Who asks is known from the token; on whose behalf, the body may say.
+            if let actor = reader.text("actor", max: 100) { order.actor = "\(actor) (\(order.actor))" }
+            reader.finish()
+            guard reader.errors.isEmpty else {
+                DecideRoute.refuse(reader.errors, &response)
+                return nil
+            }
+            return (order, content)
+        } catch {
+            Refusal(error).write(to: response)
+            return nil
+        }
+    }
+}
+
+extension ObjectReader {
+    /// A positive Kubernetes quantity.
+    mutating func quantity(_ key: String, _ example: String, _ parse: (JSONValue) -> Int?) -> Int? {
+        guard let value = take(key) else { return nil }
+        if let amount = parse(value), amount > 0 { return amount }
+        complain(key, "quantity", "\(value.summary) is not a positive Kubernetes quantity such as \(example).")
+        return nil
+    }
+
+    /// An RFC 3339 time, in seconds since 1970.
+    mutating func time(_ key: String) -> Double? {
+        guard let value = take(key) else { return nil }
+        if let text = value.utf8, let seconds = Timestamp.seconds(text) { return seconds }
+        complain(key, "time", "\(value.summary) is not an RFC 3339 time such as \"2026-11-21T01:20:00Z\".")
+        return nil
+    }
+
+    /// A text of at most `max` characters.
+    mutating func text(_ key: String, max: Int) -> String? {
+        guard let value = take(key) else { return nil }
+        guard let text = value.string else {
+            complain(key, "type", "A text is expected, not \(value.summary).")
+            return nil
+        }
+        guard text.utf8.count <= 4 * max, text.count <= max else {
+            complain(key, "range", "At most \(max) characters are allowed here.")
+            return nil
+        }
+        return text
+    }
+}

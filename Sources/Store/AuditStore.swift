@@ -1,0 +1,132 @@
+// The audit log, and the events that operators listen to.
+
+import Agents
+import Foundation
+import GRDB
+
+/// Who did what and why.
+public struct AuditEntry: Sendable, Equatable {
+    public var id: Int64 = 0
+    /// Seconds since 1970.
+    public var time: Double
+    public var actor: String
+    /// For example `pin` or `killSwitch.on`.
+    public var action: String
+    /// Its name; `nil` for what concerns all of them.
+    public var application: String?
+    public var reason: String
+    /// What was asked for, as a JSON object.
+    public var detail: String
+
+    public init(
+        time: Double, actor: String, action: String, application: String?, reason: String, detail: String = "{}"
+    ) {
+        self.time = time
+        self.actor = actor
+        self.action = action
+        self.application = application
+        self.reason = reason
+        self.detail = detail
+    }
+}
+
+/// An event with the name of its application.
+public struct NamedEvent: Sendable {
+    public var event: Event
+    /// `nil` for what concerns all applications.
+    public var application: String?
+}
+
+/// Which entries of a log are asked for, newest first.
+public struct LogFilter: Sendable {
+    public var application: String?
+    public var kind: String?
+    /// Only ids below this.
+    public var before = Int64.max
+    public var since = -Double.infinity
+    public var until = Double.infinity
+    public var limit = 50
+
+    public init() {}
+}
+
+extension Database {
+    /// Notes an act that changes nothing else in the database, and tells operators of it.
+    public func record(_ entry: AuditEntry, of application: Int64?) throws {
+        try pool.write { try Self.insert(entry, of: application, into: $0) }
+        announceEvents()
+    }
+
+    /// Writes an entry and the event that goes with it (`kind` control; from: the actor, to: the action).
+    static func insert(_ entry: AuditEntry, of application: Int64?, into db: GRDB.Database) throws {
+        try db.execute(
+            sql: "INSERT INTO audit (time, actor, action, application, reason, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            arguments: [entry.time, entry.actor, entry.action, entry.application, entry.reason, entry.detail])
+        try db.execute(
+            sql: """
+                INSERT INTO event (time, application, episode, kind, origin, target, reason, figures)
+                VALUES (?, ?, NULL, 'control', ?, ?, ?, '{}')
+                """, arguments: [entry.time, application, entry.actor, entry.action, entry.reason])
+    }
+
+    public func audit(_ filter: LogFilter) throws -> [AuditEntry] {
+        try pool.read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT * FROM audit WHERE id < :before AND time >= :since AND time < :until
+                        AND (:application IS NULL OR application = :application) AND (:kind IS NULL OR action = :kind)
+                    ORDER BY id DESC LIMIT :limit
+                    """, arguments: Self.arguments(filter)
+            ).map { row in
+                var entry = AuditEntry(
+                    time: row["time"], actor: row["actor"], action: row["action"], application: row["application"],
+                    reason: row["reason"], detail: row["detail"])
+                entry.id = row["id"]
+                return entry
+            }
+        }
+    }
+
+    public func events(_ filter: LogFilter) throws -> [NamedEvent] {
+        try pool.read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT event.*, application.name AS name FROM event LEFT JOIN application ON application.id = application
+                    WHERE event.id < :before AND time >= :since AND time < :until
+                        AND (:application IS NULL OR name = :application) AND (:kind IS NULL OR kind = :kind)
+                    ORDER BY event.id DESC LIMIT :limit
+                    """, arguments: Self.arguments(filter)
+            ).map(Self.namedEvent)
+        }
+    }
+
+    /// Events with an id above `id`, oldest first: what a listener has missed.
+    public func events(after id: Int64, limit: Int) throws -> [NamedEvent] {
+        try pool.read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT event.*, application.name AS name FROM event LEFT JOIN application ON application.id = application
+                    WHERE event.id > ? ORDER BY event.id LIMIT ?
+                    """, arguments: [id, limit]
+            ).map(Self.namedEvent)
+        }
+    }
+
+    public func lastEvent() throws -> Int64 {
+        try pool.read { try Int64.fetchOne($0, sql: "SELECT max(id) FROM event") ?? 0 }
+    }
+
+    private static func namedEvent(_ row: Row) throws -> NamedEvent {
+        NamedEvent(event: try event(row), application: row["name"])
+    }
+
+    private static func arguments(_ filter: LogFilter) -> StatementArguments {
+        [
+            "before": filter.before, "since": max(filter.since, -1e15), "until": min(filter.until, 1e15),
+            "application": filter.application, "kind": filter.kind, "limit": filter.limit,
+        ]
+    }
+}

@@ -1,0 +1,125 @@
+// What people demand of applications: pins, modes, approvals, the kill switch. Each change with its audit entry.
+
+import Agents
+import Foundation
+import GRDB
+import Scaling
+
+/// Demands on one application, with their reasons.
+public struct StoredControl: Sendable, Equatable {
+    public enum Mode: String, Sendable, CaseIterable { case running, pause, freezeDown }
+
+    public struct Pin: Sendable, Equatable {
+        public var allocation: Allocation
+        /// Seconds since 1970, `nil` for good.
+        public var until: Double?
+        public var reason: String
+        public var actor: String
+        public var created: Double
+
+        public init(allocation: Allocation, until: Double?, reason: String, actor: String, created: Double) {
+            self.allocation = allocation
+            self.until = until
+            self.reason = reason
+            self.actor = actor
+            self.created = created
+        }
+    }
+
+    public var mode = Mode.running
+    public var modeReason = ""
+    public var pin: Pin?
+    public var approved: Allocation?
+    /// Episodes up to this number end at the next decision.
+    public var episodeEnded = 0
+
+    public init() {}
+}
+
+/// Why the rules act everywhere.
+public struct StoredKillSwitch: Sendable, Equatable {
+    public var reason: String
+    public var actor: String
+    public var created: Double
+
+    public init(reason: String, actor: String, created: Double) {
+        self.reason = reason
+        self.actor = actor
+        self.created = created
+    }
+}
+
+extension Database {
+    /// Every controlled application's demands, by application.
+    public func controls() throws -> [Int64: StoredControl] {
+        try pool.read { db in
+            var all: [Int64: StoredControl] = [:]
+            for row in try Row.fetchAll(db, sql: "SELECT * FROM control") {
+                var control = StoredControl()
+                control.mode = StoredControl.Mode(rawValue: row["mode"]) ?? .running
+                control.modeReason = row["modeReason"]
+                control.episodeEnded = row["episodeEnded"]
+                if let replicas: Int = row["approvedReplicas"] {
+                    control.approved = Allocation(
+                        replicas: replicas, cpuMillicores: row["approvedCpu"], memoryBytes: row["approvedMemory"])
+                }
+                all[row["application"]] = control
+            }
+            for row in try Row.fetchAll(db, sql: "SELECT * FROM pin") {
+                all[row["application"], default: StoredControl()].pin = StoredControl.Pin(
+                    allocation: Allocation(
+                        replicas: row["replicas"], cpuMillicores: row["cpu"], memoryBytes: row["memory"]),
+                    until: row["until"], reason: row["reason"], actor: row["actor"], created: row["created"])
+            }
+            return all
+        }
+    }
+
+    public func killSwitch() throws -> StoredKillSwitch? {
+        try pool.read { db in
+            try Row.fetchOne(db, sql: "SELECT * FROM killSwitch").map {
+                StoredKillSwitch(reason: $0["reason"], actor: $0["actor"], created: $0["created"])
+            }
+        }
+    }
+
+    /// Replaces what is demanded of `application`, and says in the log and to operators who did it.
+    public func set(_ control: StoredControl, of application: Int64, audit entry: AuditEntry) throws {
+        try pool.write { db in
+            try db.execute(
+                sql: """
+                    INSERT OR REPLACE INTO control (application, mode, modeReason, approvedReplicas, approvedCpu,
+                        approvedMemory, episodeEnded) VALUES (?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    application, control.mode.rawValue, control.modeReason, control.approved?.replicas,
+                    control.approved?.cpuMillicores, control.approved?.memoryBytes, control.episodeEnded,
+                ])
+            try db.execute(sql: "DELETE FROM pin WHERE application = ?", arguments: [application])
+            if let pin = control.pin {
+                try db.execute(
+                    sql: "INSERT INTO pin VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    arguments: [
+                        application, pin.allocation.replicas, pin.allocation.cpuMillicores, pin.allocation.memoryBytes,
+                        pin.until, pin.reason, pin.actor, pin.created,
+                    ])
+            }
+            try Self.insert(entry, of: application, into: db)
+        }
+        announceEvents()
+    }
+
+    /// Turns the kill switch on, or with `nil` off.
+    public func set(_ killSwitch: StoredKillSwitch?, audit entry: AuditEntry) throws {
+        try pool.write { db in
+            try db.execute(sql: "DELETE FROM killSwitch")
+            if let killSwitch {
+                try db.execute(
+                    sql: "INSERT INTO killSwitch VALUES (1, ?, ?, ?)",
+                    arguments: [killSwitch.reason, killSwitch.actor, killSwitch.created])
+            }
+            try Self.insert(entry, of: nil, into: db)
+        }
+        announceEvents()
+    }
+}
