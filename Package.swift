@@ -33,7 +33,7 @@ let package = Package(
             name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
         .target(
-            name: "API", dependencies: ["HTTPServer", "Agents", "Store", "Scaling", "CJSON"],
+            name: "API", dependencies: ["HTTPServer", "Agents", "Store", "Scaling", "Learning", "Neural", "CJSON"],
             resources: [.embedInCode("Public")], swiftSettings: strict),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "Recommender", dependencies: ["CCurl", "Scaling"], swiftSettings: strict),
@@ -44,7 +44,7 @@ let package = Package(
         .executableTarget(
             name: "aware",
             dependencies: [
-                "Service", "Store", "HTTPServer", "Simulator", "Recommender", "Scaling", "Learning",
+                "Service", "API", "Store", "HTTPServer", "Simulator", "Recommender", "Scaling", "Learning",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .executableTarget(
@@ -62,7 +62,10 @@ let package = Package(
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: strict),
-        .testTarget(name: "APITests", dependencies: ["API", "HTTPServer", "Scaling", "CJSON"], swiftSettings: strict),
+        .testTarget(
+            name: "APITests",
+            dependencies: ["API", "CJSON", "HTTPServer", "Service", "Scaling", "Agents", "Store", "Learning", "Neural"],
+            swiftSettings: strict),
         .testTarget(name: "RecommenderTests", dependencies: ["Recommender", "Scaling"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

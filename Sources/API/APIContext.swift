@@ -15,6 +15,9 @@ public final class APIContext: Sendable {
     public let database: Database
     public let recorder: Recorder
     public let trainer: Trainer
+    public let controls: ControlDesk
+    public let events: EventHub
+    public let access: AccessControl
     /// Seconds since 1970 for an observation: the wall clock, or in a simulation the observation's own time.
     public let now: @Sendable (_ observed: Double?) -> Double
     let loops: [LoopContext]
@@ -27,7 +30,8 @@ public final class APIContext: Sendable {
 
     public init(
         directory: ApplicationDirectory, registry: AgentRegistry, table: ServingTable, database: Database,
-        recorder: Recorder, trainer: Trainer, loops: Int, lastSeq: Int64,
+        recorder: Recorder, trainer: Trainer, controls: ControlDesk, events: EventHub,
+        access: AccessControl, loops: Int, lastSeq: Int64,
         now: @escaping @Sendable (_ observed: Double?) -> Double
     ) {
         self.directory = directory
@@ -36,6 +40,9 @@ public final class APIContext: Sendable {
         self.database = database
         self.recorder = recorder
         self.trainer = trainer
+        self.controls = controls
+        self.events = events
+        self.access = access
         self.now = now
         // One more than there are loops: the background queue decides for applications that it has just created.
         self.loops = (0...loops).map { _ in LoopContext(table: table) }
@@ -48,7 +55,7 @@ public final class APIContext: Sendable {
 
     /// The server that carries the answers; set once, before it listens.
     public var server: Server {
-        get { serverBox.withLock { $0! } }
+        serverBox.withLock { $0! }
     }
     public func attach(_ server: Server) { serverBox.withLock { $0 = server } }
 
@@ -64,19 +71,31 @@ public final class APIContext: Sendable {
     /// Answers a request from the background queue, where work may wait for the database.
     func later(_ request: borrowing Request, _ work: @escaping @Sendable () throws -> ResponseBytes) -> Outcome {
         let deferral = request.deferral()
-        background.async { [self] in
-            let answer: ResponseBytes
-            do {
-                answer = try work()
-            } catch let refusal as Refusal {
-                answer = refusal.response
-            } catch {
-                answer = .problem(
-                    .internalServerError, detail: "The database could not be read or written: \(error)")
-            }
-            server.complete([(deferral, answer)])
-        }
+        inBackground(deferral) { [self] in server.complete([(deferral, try work())]) }
         return .deferred
+    }
+
+    /// Does `work` on the background queue; it answers `deferral` itself, now or later, unless it throws.
+    func inBackground(_ deferral: Deferral, _ work: @escaping @Sendable () throws -> Void) {
+        background.async { [self] in
+            do {
+                try work()
+            } catch let refusal as Refusal {
+                server.complete([(deferral, refusal.response)])
+            } catch {
+                server.complete([
+                    (
+                        deferral,
+                        .problem(.internalServerError, detail: "The database could not be read or written: \(error)")
+                    )
+                ])
+            }
+        }
+    }
+
+    /// Who asks, for the audit log.
+    func caller(of request: borrowing Request) -> String {
+        access.name(of: request) ?? (request.isUnixSocket ? "unix socket" : request.peer.host)
     }
 
     /// The agent of a name, or 404.
@@ -97,6 +116,13 @@ struct Refusal: Error {
         headers: [(name: StaticString, value: String)] = []
     ) {
         response = .problem(status, detail: detail, errors: errors, headers: headers)
+    }
+
+    /// 400 for a body that is no JSON.
+    init(_ failure: JSONParser.ParseFailure) {
+        self.init(
+            .badRequest, "The body is not JSON: \(failure.reason)",
+            errors: [ProblemItem(pointer: "", code: "json", detail: failure.reason)])
     }
 
     /// The same as the answer of a handler.

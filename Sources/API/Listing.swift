@@ -32,7 +32,10 @@ enum Listing {
             if let limit = Int(text), (1...limitMax).contains(limit) {
                 page.limit = limit
             } else {
-                errors.append(.init(pointer: "/limit", code: "range", detail: "limit=\(text.prefix(40)) is outside 1 to \(limitMax)."))
+                errors.append(
+                    .init(
+                        pointer: "/limit", code: "range",
+                        detail: "limit=\(text.prefix(40)) is outside 1 to \(limitMax)."))
             }
         }
         if let text = request.query("cursor") {
@@ -40,7 +43,8 @@ enum Listing {
                 page.cursor = cursor
             } else {
                 errors.append(
-                    .init(pointer: "/cursor", code: "value", detail: "Give the nextCursor of the page before as cursor."))
+                    .init(
+                        pointer: "/cursor", code: "value", detail: "Give the nextCursor of the page before as cursor."))
             }
         }
         for (name, key) in [("since", \Page.since), ("until", \Page.until)] {

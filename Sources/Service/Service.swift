@@ -21,6 +21,7 @@ public struct ServiceOptions: Sendable {
     public var trainerThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     /// In a simulation the observations carry the time; in production the machine's clock does.
     public var followsObservedTime = false
+    public var security = SecurityOptions()
 
     public init() {}
 }
@@ -34,22 +35,35 @@ public final class Service: Sendable {
     private let trainer: Trainer
     private let api: APIContext
     public let addresses: [ListenAddress]
+    /// Every route that is served.
+    public let routes: [(method: HTTPServer.Method, pattern: String)]
     public var dataFile: String { database.path }
 
     /// Opens, loads and listens. When it returns, `/readyz` says yes.
     public static func start(_ options: ServiceOptions) throws -> Service {
+        var security = options.security
+        security.tokenFiles.append(TokenFile.path(in: options.dataFolder))
+        let isLoopbackOnly = options.listen.allSatisfy(\.isLoopback)
+        // Behind an address that others can reach, being on this machine proves nothing: a proxy may be.
+        if !isLoopbackOnly { security.requiresToken = true }
+        let access = try AccessControl(security)
+        guard isLoopbackOnly || security.isInsecure || access.hasTokens else { throw Refusal.noToken(options.listen) }
         let database = try Store.Database(folder: options.dataFolder, durability: options.durability)
         let table = ServingTable()
         let registry = AgentRegistry()
         let trainer = Trainer(
-            store: database, table: table, base: try Policy(decoding: BasePolicy.bytes), threads: options.trainerThreads,
+            store: database, table: table, base: try Policy(decoding: BasePolicy.bytes),
+            threads: options.trainerThreads,
             seed: options.seed)
         let directory = ApplicationDirectory(
             registry: registry, table: table, database: database, trainer: trainer, seed: options.seed)
         _ = try directory.loadAll()
+        let controls = try ControlDesk(database: database, registry: registry)
+        directory.onCreation { controls.enforce(on: $0) }
         let api = APIContext(
             directory: directory, registry: registry, table: table, database: database,
-            recorder: Recorder(sink: database), trainer: trainer, loops: options.loops,
+            recorder: Recorder(sink: database), trainer: trainer, controls: controls,
+            events: try EventHub(database: database), access: access, loops: options.loops,
             lastSeq: try database.lastSeq(), now: clock(followsObservedTime: options.followsObservedTime))
         var server = ServerOptions()
         server.loops = options.loops
@@ -57,6 +71,7 @@ public final class Service: Sendable {
             ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
         ]
+        server.hostFilter = security.hostFilter(isLoopbackOnly: isLoopbackOnly)
         server.onDrain = { loop in Routes.drained(loop: loop, api) }
         return try Service(server, options.listen, api, database, trainer)
     }
@@ -68,11 +83,27 @@ public final class Service: Sendable {
         self.api = api
         self.database = database
         self.trainer = trainer
-        server = Server(options: options, router: Routes.router(api))
+        let router = Routes.router(api)
+        var options = options
+        options.intercept = api.access.intercept(router.routes)
+        server = Server(options: options, router: router)
+        routes = router.routes
         api.attach(server)
         addresses = try server.start(on: listen)
         trainer.start()
         api.isReady = true
+    }
+
+    /// Why a service does not start.
+    public enum Refusal: Error, CustomStringConvertible {
+        case noToken([ListenAddress])
+
+        public var description: String {
+            switch self {
+            case .noToken(let addresses):
+                "Others can reach \(addresses.map { "\($0)" }.joined(separator: ", ")), and there is no token. Make one with `aware token create NAME --scope admin`, listen on 127.0.0.1, or say --insecure to let everyone do everything."
+            }
+        }
     }
 
     /// Addresses as a person would open them.
@@ -86,6 +117,7 @@ public final class Service: Sendable {
     /// Finishes what is in flight, then stops training, then closes the database.
     public func stop() async throws {
         api.isReady = false
+        api.events.close()
         await server.drain(timeout: .seconds(Self.drainSeconds))
         server.shutdown()
         await trainer.stop()

@@ -1,5 +1,6 @@
 // Options that several commands share. Each is also an environment variable: `--listen` is AWARE_LISTEN.
 
+import API
 import ArgumentParser
 import Foundation
 import HTTPServer
@@ -19,11 +20,35 @@ struct CommonOptions: ParsableArguments {
     @Option(help: "Event loops, one a core that serves. (default: cores - 1, at least 1)")
     var loops: Int?
 
-    @Option(help: "What a commit survives: normal (a crash of the process) or full (a loss of power). (default: normal)")
+    @Option(
+        help: "What a commit survives: normal (a crash of the process) or full (a loss of power). (default: normal)")
     var durability: String?
 
+    @Option(
+        help:
+            "File of tokens, a line each: NAME SCOPE TOKEN. Tokens made by `aware token` count anyway, and AWARE_TOKENS."
+    )
+    var tokenFile: String?
+
+    @Flag(help: "Ask callers on this machine for a token, too.")
+    var requireToken = false
+
+    @Flag(help: "Let everyone who can reach the server do everything, without a token.")
+    var insecure = false
+
+    @Option(
+        help:
+            "A further name that the server may be called by, such as aware.example.org or *.cluster.local. May be repeated."
+    )
+    var allowHost: [String] = []
+
+    @Option(help: "Requests a second of one token; 0 is no limit. (default: 10000)")
+    var rateLimit: Double?
+
     /// The service's options from flags, then environment, then defaults.
-    func serviceOptions(defaultData: String = "./aware-data", defaultListen: String = "127.0.0.1:8080") throws -> ServiceOptions {
+    func serviceOptions(defaultData: String = "./aware-data", defaultListen: String = "127.0.0.1:8080") throws
+        -> ServiceOptions
+    {
         var options = ServiceOptions()
         options.dataFolder = data ?? Self.environment("DATA") ?? defaultData
         let address = listen ?? Self.environment("LISTEN") ?? defaultListen
@@ -37,6 +62,7 @@ struct CommonOptions: ParsableArguments {
             guard (1...64).contains(loops) else { throw ValidationError("--loops \(loops) is outside 1 to 64.") }
             options.loops = loops
         }
+        options.security = try securityOptions()
         if let text = durability ?? Self.environment("DURABILITY") {
             guard let durability = Store.Database.Durability(rawValue: text) else {
                 throw ValidationError("--durability \(text) is not one of: normal, full.")
@@ -46,7 +72,22 @@ struct CommonOptions: ParsableArguments {
         return options
     }
 
-    private static func environment(_ name: String) -> String? {
+    private func securityOptions() throws -> SecurityOptions {
+        var security = SecurityOptions()
+        if let path = tokenFile ?? Self.environment("TOKEN_FILE") { security.tokenFiles = [path] }
+        if let text = Self.environment("TOKENS") { security.tokens = try TokenFile.parse(text, source: "AWARE_TOKENS") }
+        security.requiresToken = requireToken || Self.environment("REQUIRE_TOKEN") == "true"
+        security.isInsecure = insecure || Self.environment("INSECURE") == "true"
+        security.allowedHosts =
+            allowHost.isEmpty ? Self.environment("ALLOW_HOST")?.split(separator: ",").map(String.init) ?? [] : allowHost
+        if let rate = rateLimit {
+            guard rate >= 0, rate.isFinite else { throw ValidationError("--rate-limit \(rate) is negative.") }
+            security.requestsPerSecond = rate
+        }
+        return security
+    }
+
+    static func environment(_ name: String) -> String? {
         ProcessInfo.processInfo.environment["AWARE_" + name].flatMap { $0.isEmpty ? nil : $0 }
     }
 

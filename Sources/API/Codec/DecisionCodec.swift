@@ -56,7 +56,7 @@ enum DecisionCodec {
         json.array("warnings") { json in for warning in decision.warnings { json.element(warning) } }
     }
 
-    private static func allocation(_ allocation: Allocation, _ json: inout JSONWriter) {
+    static func allocation(_ allocation: Allocation, _ json: inout JSONWriter) {
         json.member("replicas", allocation.replicas)
         json.member("cpu", Quantity.text(millicores: allocation.cpuMillicores))
         json.member("memory", Quantity.text(bytes: allocation.memoryBytes))

@@ -63,6 +63,17 @@ enum ObservationCodec {
         return request
     }
 
+    /// Stores the member `name` of an observation that came in another form; returns what is wrong with it.
+    static func store(
+        _ value: JSONValue, named name: String, into request: inout ObservationRequest
+    ) -> (code: String, detail: String)? {
+        guard let field = Field.allCases.first(where: { "\($0)" == name }), field != .application, field != .id else {
+            if request.unknown.count < 16 { request.unknown.append(name) }
+            return nil
+        }
+        return value.isNull ? nil : read(field, value, into: &request)
+    }
+
     @inline(__always)
     private static func field(named key: UnsafeBufferPointer<UInt8>) -> Field? {
         for name in names where name.utf8.count == key.count {

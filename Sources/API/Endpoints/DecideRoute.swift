@@ -133,7 +133,7 @@ enum DecideRoute {
     }
 
     /// A finished episode is on disk: there is something to learn from.
-    private static func committed(_ pending: PendingDecision, _ agent: Agent, _ api: APIContext) {
+    static func committed(_ pending: PendingDecision, _ agent: Agent, _ api: APIContext) {
         if pending.closed != nil { api.trainer.enqueue(agent) }
     }
 
@@ -161,13 +161,16 @@ enum DecideRoute {
 
     /// 422 when values are impossible, 400 when the document has the wrong form.
     static func refuse(_ errors: [ProblemItem], _ response: inout Response) {
-        let isForm = errors.contains { ["type", "required", "duplicate"].contains($0.code) }
         response.problem(
-            isForm ? .badRequest : .unprocessableContent,
+            status(of: errors),
             detail: errors.count == 1 ? errors[0].detail : "\(errors.count) members are wrong; see errors.", errors: errors)
     }
 
-    private static func warnings(_ unknown: [String]) -> [String] {
+    static func status(of errors: [ProblemItem]) -> Status {
+        errors.contains { ["type", "required", "duplicate"].contains($0.code) } ? .badRequest : .unprocessableContent
+    }
+
+    static func warnings(_ unknown: [String]) -> [String] {
         unknown.isEmpty ? [] : unknown.map { "unknown member \($0) ignored" }
     }
 }

@@ -105,17 +105,7 @@ enum HistoryRoutes {
         var json = JSONWriter(reserving: 512 * found.count + 64)
         json.array { json in
             for model in found where page.contains(model.created) {
-                json.object { json in
-                    json.member("version", model.version)
-                    json.member("parent", model.parent)
-                    json.member("created", Timestamp.text(model.created))
-                    json.member("algorithm", model.algorithm)
-                    json.member("episodes", model.episode)
-                    json.member("acting", model.version == acting)
-                    json.object("diagnostics") { json in
-                        for (key, value) in model.diagnostics.sorted(by: { $0.key < $1.key }) { json.member(named: key, value) }
-                    }
-                }
+                json.object { ModelRoutes.describe(model, acting: acting, to: &$0) }
             }
         }
         return Listing.Result(

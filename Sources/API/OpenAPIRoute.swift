@@ -1,0 +1,13 @@
+// GET /openapi.json: the description of this API, kept in Public/openapi.json and tested against the router.
+
+import HTTPServer
+
+enum OpenAPIRoute {
+    static func register(on router: inout Router) {
+        let document = FixedBody(PackageResources.openapi_json, contentType: .json)
+        router.add(.get, "/openapi.json") { _, response in
+            response.send(document)
+            return .respond
+        }
+    }
+}

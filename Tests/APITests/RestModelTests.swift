@@ -1,0 +1,88 @@
+// Weights in and out, and a version that is put on duty by hand.
+
+import Foundation
+import Learning
+import Neural
+import Scaling
+import Testing
+
+@Suite(.serialized) struct RestModelTests {
+    private let path = "/v1/applications/shop"
+
+    private func policy(seed: UInt64, observationSize: Int = StateEncoder.count) -> Policy {
+        PPO(
+            shape: PolicyShape(
+                observationSize: observationSize, hidden: [8], heads: ActionSpace.standard.headSizes,
+                noOps: ActionSpace.standard.heads.map(\.noop)), seed: seed
+        ).policy
+    }
+
+    @Test func weightsComeBackAsTheyWere() async throws {
+        try await withRest { server in
+            try await server.send("PUT", path, "{}")
+            let binary = [("Content-Type", "application/octet-stream")]
+            let weights = policy(seed: 1).encode()
+            let put = try await server.send("PUT", path + "/models/3/weights", headers: binary, bytes: weights)
+            #expect(put.status == 200, "\(put.text)")
+            let back = try await server.send("GET", path + "/models/3/weights")
+            #expect(back.body == weights && back.headers["content-type"] == "application/octet-stream")
+            let json = try await server.send(
+                "GET", path + "/models/3/weights", headers: [("Accept", "application/json")])
+            #expect(try await server.send("PUT", path + "/models/4/weights", bytes: json.body).status == 200)
+            #expect(try await server.send("GET", path + "/models/4/weights").body == weights, "JSON is exact")
+            let model = try await server.send("GET", path + "/models/4")
+            #expect(model.string("/algorithm") == "import" && model.boolean("/acting") == false)
+            #expect(
+                try await server.send("PUT", path + "/models/2/weights", headers: binary, bytes: weights).status == 409)
+
+            var damaged = weights
+            damaged[100] ^= 1
+            for (bytes, reason) in [
+                (damaged, "checksum"), ([], "empty"), (Array(weights.dropLast(9)), "short"),
+                (policy(seed: 1, observationSize: 5).encode(), "other features"),
+            ] {
+                let answer = try await server.send("PUT", path + "/models/9/weights", headers: binary, bytes: bytes)
+                #expect(answer.status == 422, "\(reason): \(answer.text)")
+            }
+            #expect(
+                try await server.send(
+                    "PUT", path + "/models/9/weights", headers: [("Content-Type", "text/plain")], bytes: weights
+                ).status == 415)
+            let wrong = try await server.send(
+                "PUT", path + "/models/9/weights", #"{"shape": {"hidden": 3}, "parameters": ["x"]}"#)
+            #expect(wrong.status == 400 && wrong.errorPointers.contains("/shape/hidden"), "\(wrong.text)")
+        }
+    }
+
+    @Test func aPromotedVersionActsAtTheNextEpisodeAndARollBackAtOnce() async throws {
+        try await withRest { server in
+            try await server.send("PUT", path, "{}")
+            for version in 1...2 {
+                let bytes = policy(seed: UInt64(version)).encode()
+                let put = try await server.send(
+                    "PUT", path + "/models/\(version)/weights", headers: [("Content-Type", "application/octet-stream")],
+                    bytes: bytes)
+                #expect(put.status == 200, "\(put.text)")
+            }
+            let promoted = try await server.send("POST", path + "/models/2/promote", #"{"reason": "try it"}"#)
+            #expect(
+                promoted.integer("/modelVersion") == 2 && promoted.string("/stage") == "serving", "\(promoted.text)")
+            var decision = try await server.send("POST", path + "/decisions", observation())
+            #expect(
+                decision.string("/source") == "policy" && decision.integer("/modelVersion") == 2, "\(decision.text)")
+            #expect(try await server.send("POST", path + "/models/1/promote").integer("/modelVersion") == 1)
+            decision = try await server.send("POST", path + "/decisions", observation())
+            #expect(decision.integer("/modelVersion") == 1, "a roll-back does not wait for the episode's end")
+            try await server.restart()
+            decision = try await server.send("POST", path + "/decisions", observation())
+            #expect(decision.integer("/modelVersion") == 1 && decision.string("/source") == "policy")
+            let stage = try await server.send(
+                "PUT", path + "/stage", #"{"stage": "offline", "hold": true, "reason": "careful"}"#)
+            #expect(stage.string("/stage") == "offline", "\(stage.text)")
+            decision = try await server.send("POST", path + "/decisions", observation())
+            #expect(decision.string("/source") == "rules" && decision.integer("/step") == 0, "the rules act at once")
+            let events = try await server.send("GET", "/v1/events?application=shop&kind=promotion")
+            #expect(events.string("/items/0/to") == "1" && events.string("/items/1/to") == "2", "\(events.text)")
+        }
+    }
+}

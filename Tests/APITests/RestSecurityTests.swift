@@ -1,0 +1,210 @@
+// Who may do what: tokens and scopes on every route, browsers, names, limits, and the files that tokens live in.
+
+import Foundation
+import HTTPServer
+import Service
+import Testing
+
+@testable import API
+
+@Suite struct TokenTests {
+    /// FIPS 180-4 examples, and the lengths around a block's end.
+    @Test(arguments: [
+        ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        ),
+        (
+            String(repeating: "a", count: 1_000_000),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
+        ),
+    ])
+    func digestsAreSHA256(_ message: String, _ expected: String) {
+        let digest = SHA256.digest(message.utf8).map { String(UInt16($0) + 0x100, radix: 16).dropFirst() }.joined()
+        #expect(digest == expected)
+    }
+
+    @Test func tokensAreRandomAndRecognised() {
+        let text = AccessToken.newText()
+        #expect(text != AccessToken.newText() && text.hasPrefix("aware_") && text.utf8.count == 70)
+        let token = AccessToken(name: "ci", scope: .decide, text: text, created: 1)
+        #expect(token.matches(SHA256.digest(text.utf8)))
+        #expect(!token.matches(SHA256.digest((text + "x").utf8)) && !token.matches([]))
+    }
+
+    @Test func tokenFilesKeepDigestsOnly() throws {
+        let folder = NSTemporaryDirectory() + "aware-tokens-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = TokenFile.path(in: folder)
+        #expect(try TokenFile.read(path).isEmpty)
+        let tokens = [
+            AccessToken(name: "ci", scope: .decide, text: "secret-secret-secret", created: 5, expires: 10),
+            AccessToken(name: "ops", scope: .admin, text: "other-other-other", created: 6),
+        ]
+        try TokenFile.write(tokens, to: path)
+        #expect(try TokenFile.read(path) == tokens)
+        #expect(try !String(contentsOfFile: path, encoding: .utf8).contains("secret-secret"))
+        let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        chmod(path, 0o644)
+        #expect(throws: TokenFile.Failure.self) { try TokenFile.read(path) }
+    }
+
+    @Test func plainTokensComeFromTheEnvironment() throws {
+        let tokens = try TokenFile.parse(
+            "ci decide 0123456789abcdef, ops admin fedcba9876543210 # mounted", source: "x")
+        #expect(tokens.map(\.name) == ["ci", "ops"] && tokens[1].scope == .admin)
+        for wrong in ["ci decide short", "ci root 0123456789abcdef", "ci 0123456789abcdef", "ci read sha256:12"] {
+            #expect(throws: TokenFile.Failure.self) { try TokenFile.parse(wrong, source: "x") }
+        }
+    }
+}
+
+@Suite(.serialized) struct RestSecurityTests {
+    private static let texts: [Scope: String] = [
+        .read: "read-read-read-read", .decide: "decide-decide-decide", .admin: "admin-admin-admin",
+    ]
+
+    private static func guarded(_ options: inout ServiceOptions) {
+        options.security.requiresToken = true
+        options.security.tokens = texts.map {
+            AccessToken(name: $0.key.rawValue, scope: $0.key, text: $0.value, created: 0)
+        }
+    }
+
+    private func bearer(_ scope: Scope) -> (String, String) { ("Authorization", "Bearer " + (Self.texts[scope] ?? "")) }
+
+    /// Every route of the router with no token, a wrong one, and one of every scope.
+    @Test func everyRouteAsksForItsScope() async throws {
+        try await withRest(Self.guarded) { server in
+            var checked = 0
+            for (method, pattern) in server.routes where pattern != "/v1/events" || method != .get {
+                let path = pattern.split(separator: "/").map { $0.hasPrefix("{") ? "none" : String($0) }.joined(
+                    separator: "/")
+                let needed = AccessControl.scope(of: method, pattern)
+                func status(_ headers: [(String, String)]) async throws -> Int {
+                    let body = method == .post || method == .put ? "{}" : nil
+                    return try await server.send("\(method.name)", "/" + path, body, headers: headers).status
+                }
+                let anonymous = try await status([])
+                #expect((anonymous == 401) == (needed != nil), "\(method) \(pattern) without a token: \(anonymous)")
+                for scope in Scope.allCases {
+                    let answer = try await status([bearer(scope)])
+                    let mayPass = needed.map { scope >= $0 } ?? true
+                    #expect((answer != 403 && answer != 401) == mayPass, "\(method) \(pattern) as \(scope): \(answer)")
+                    checked += 1
+                }
+            }
+            #expect(checked >= 100)
+        }
+    }
+
+    @Test func wrongTokensAreRefusedAndSlowedDown() async throws {
+        try await withRest(Self.guarded) { server in
+            let refused = try await server.send("GET", "/v1/applications", headers: [("Authorization", "Bearer wrong")])
+            #expect(refused.status == 401 && refused.headers["www-authenticate"]?.hasPrefix("Bearer") == true)
+            for bad in ["Basic YTpi", "Bearer", "bearer  ", "Bearer a b"] {
+                #expect(
+                    try await server.send("GET", "/v1/applications", headers: [("Authorization", bad)]).status == 401)
+            }
+            let twice = [bearer(.admin), bearer(.admin)]
+            #expect(try await server.send("GET", "/v1/applications", headers: twice).status == 401)
+            for _ in 0..<20 {
+                _ = try await server.send("GET", "/v1/applications", headers: [("Authorization", "Bearer x")])
+            }
+            let slowed = try await server.send("GET", "/v1/applications", headers: [bearer(.admin)])
+            #expect(slowed.status == 429 && slowed.headers["retry-after"] == "60")
+            #expect(try await server.send("GET", "/livez").status == 200, "health stays open")
+        }
+    }
+
+    @Test func aTokensNameStandsInTheAuditLog() async throws {
+        try await withRest(Self.guarded) { server in
+            try await server.send("PUT", "/v1/killswitch", #"{"actor": "ann"}"#, headers: [bearer(.admin)])
+            let audit = try await server.send("GET", "/v1/audit", headers: [bearer(.admin)])
+            #expect(audit.string("/items/0/actor") == "ann (admin)")
+        }
+    }
+
+    @Test func tokensCanBeMadeAndRevokedWhileTheServerRuns() async throws {
+        try await withRest({ $0.security.requiresToken = true }) { server in
+            let path = TokenFile.path(in: server.folder)
+            let text = AccessToken.newText()
+            try TokenFile.write([AccessToken(name: "new", scope: .read, text: text, created: 0)], to: path)
+            try await Task.sleep(for: .milliseconds(1100))
+            let headers = [("Authorization", "Bearer \(text)")]
+            #expect(try await server.send("GET", "/v1/applications", headers: headers).status == 200)
+            try TokenFile.write([AccessToken(name: "new", scope: .read, text: text, created: 0, expires: 1)], to: path)
+            try await Task.sleep(for: .milliseconds(1100))
+            #expect(try await server.send("GET", "/v1/applications", headers: headers).status == 401, "it expired")
+        }
+    }
+
+    @Test func aTokenHasItsRate() async throws {
+        try await withRest({
+            Self.guarded(&$0)
+            $0.security.requestsPerSecond = 2
+        }) { server in
+            var statuses: [Int] = []
+            for _ in 0..<8 {
+                statuses.append(try await server.send("GET", "/v1/applications", headers: [bearer(.read)]).status)
+            }
+            #expect(statuses.prefix(4).allSatisfy { $0 == 200 } && statuses.contains(429), "\(statuses)")
+            #expect(try await server.send("GET", "/v1/applications", headers: [bearer(.admin)]).status == 200)
+        }
+    }
+
+    @Test func thisMachineNeedsNoTokenButProxiesDo() async throws {
+        try await withRest { server in
+            let direct = try await server.send("GET", "/v1/applications")
+            #expect(direct.status == 200)
+            for header in ["X-Forwarded-For", "Forwarded"] {
+                let forwarded = try await server.send("GET", "/v1/applications", headers: [(header, "for=10.0.0.1")])
+                #expect(forwarded.status == 401)
+            }
+        }
+    }
+
+    @Test func otherNamesAndOtherSitesAreRefused() async throws {
+        try await withRest { server in
+            for name in ["localhost:8080", "127.0.0.1", "[::1]:80", "aware.localhost"] {
+                let answer = try await server.send("GET", "/v1/applications", headers: [("Host", name)])
+                #expect(answer.status == 200, "\(name)")
+            }
+            let stranger = try await server.send("GET", "/v1/applications", headers: [("Host", "evil.example")])
+            #expect(stranger.status == 403)
+            let body = observation()
+            let path = "/v1/applications/a/decisions"
+            for (name, value, status) in [
+                ("Sec-Fetch-Site", "cross-site", 403), ("Sec-Fetch-Site", "same-site", 403),
+                ("Sec-Fetch-Site", "same-origin", 200),
+                ("Origin", "http://evil.example", 403), ("Origin", "null", 403), ("Origin", "http://127.0.0.1", 200),
+                ("Content-Type", "text/plain", 415), ("Content-Type", "multipart/form-data; boundary=x", 415),
+                ("Content-Type", "application/json; charset=utf-8", 200),
+            ] {
+                let answer = try await server.send("POST", path, body, headers: [(name, value)])
+                #expect(answer.status == status, "\(name): \(value)")
+            }
+        }
+    }
+
+    @Test func othersAreNotServedWithoutAToken() throws {
+        var options = ServiceOptions()
+        options.dataFolder = NSTemporaryDirectory() + "aware-open-\(UUID().uuidString)"
+        options.listen = [try ListenAddress("0.0.0.0:0")]
+        #expect(throws: Service.Refusal.self) { try Service.start(options) }
+        #expect(!FileManager.default.fileExists(atPath: options.dataFolder), "a refused start leaves nothing behind")
+    }
+
+    @Test func insecureSaysSoInWords() async throws {
+        try await withRest({
+            $0.listen = [try! ListenAddress("0.0.0.0:0")]
+            $0.security.isInsecure = true
+        }) { server in
+            let answer = try await server.send("GET", "/v1/applications", headers: [("Host", "anything")])
+            #expect(answer.status == 200)
+        }
+    }
+}
