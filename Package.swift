@@ -17,12 +17,12 @@ let package = Package(
     ],
     targets: [
         .target(name: "CLinux"),
-        .systemLibrary(name: "CBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-serial-dev"])]),
+        .target(name: "CMatrix"),
         .target(
             name: "CJSON", cxxSettings: [.define("NDEBUG")],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
         .target(name: "HTTPServer", dependencies: ["CLinux"], swiftSettings: strict, linkerSettings: [.linkedLibrary("z")]),
-        .target(name: "Neural", dependencies: ["CBLAS"], swiftSettings: strict),
+        .target(name: "Neural", dependencies: ["CMatrix"], swiftSettings: strict),
         .target(name: "Scaling", swiftSettings: strict),
         .target(name: "Learning", dependencies: ["Neural", "Scaling"], swiftSettings: strict),
         .target(name: "Simulator", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),

@@ -318,12 +318,11 @@ public struct PPO: Sendable {
             return error
         }
         let old = targets.oldValues[row]
-        let clipped = old + Swift.min(Swift.max(value - old, -clip), clip)
-        let clippedError = clipped - targets.returns[row]
-        // The larger of the two errors counts; the clipped one does not depend on the value once it is at the edge.
-        if clippedError * clippedError > error * error {
+        let clippedError = old + (value > old ? clip : -clip) - targets.returns[row]
+        // Beyond the clip the larger of the two errors counts, and the clipped one does not depend on the value.
+        if abs(value - old) > clip && clippedError * clippedError > error * error {
             losses.value += clippedError * clippedError / 2 * share
-            return clipped == value ? clippedError : 0
+            return 0
         }
         losses.value += error * error / 2 * share
         return error

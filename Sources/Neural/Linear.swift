@@ -32,7 +32,7 @@ public struct Linear: Sendable, Hashable {
     /// - Parameter beta: 1 adds to dx, 0 replaces it.
     public func backward(
         _ parameters: UnsafePointer<Float>, x: UnsafePointer<Float>, dy: UnsafePointer<Float>, rows: Int,
-        gradients: UnsafeMutablePointer<Float>, dx: UnsafeMutablePointer<Float>?, beta: Float = 0
+        gradients: UnsafeMutablePointer<Float>, dx: UnsafeMutablePointer<Float>?, beta: Int32 = 0
     ) {
         accumulateWeightGradient(
             x, dy, rows: rows, inner: inputs, columns: outputs, into: gradients + weight.lowerBound)

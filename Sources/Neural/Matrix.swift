@@ -1,15 +1,14 @@
-// Products of matrices by OpenBLAS. Everything is row-major, and weights are stored (input, output).
+// Products of matrices. Everything is row-major, and weights are stored (input, output).
 
-import CBLAS
+import CMatrix
 
-/// y (rows, columns) = x (rows, inner) . w (inner, columns) + beta * y.
+/// y (rows, columns) = x (rows, inner) . w (inner, columns) + beta * y, with beta 0 or 1.
 func multiply(
     _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, rows: Int, inner: Int, columns: Int,
-    into y: UnsafeMutablePointer<Float>, beta: Float = 0
+    into y: UnsafeMutablePointer<Float>, beta: Int32 = 0
 ) {
-    cblas_sgemm(
-        CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(inner), 1, x, Int32(inner), w,
-        Int32(columns), beta, y, Int32(columns))
+    matrix_multiply(
+        Int32(rows), Int32(inner), Int32(columns), x, Int32(inner), 1, w, Int32(columns), 1, beta, y)
 }
 
 /// dw (inner, columns) += x (rows, inner) transposed . dy (rows, columns).
@@ -17,19 +16,17 @@ func accumulateWeightGradient(
     _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>, rows: Int, inner: Int, columns: Int,
     into dw: UnsafeMutablePointer<Float>
 ) {
-    cblas_sgemm(
-        CblasRowMajor, CblasTrans, CblasNoTrans, Int32(inner), Int32(columns), Int32(rows), 1, x, Int32(inner), dy,
-        Int32(columns), 1, dw, Int32(columns))
+    matrix_multiply(
+        Int32(inner), Int32(rows), Int32(columns), x, 1, Int32(inner), dy, Int32(columns), 1, 1, dw)
 }
 
-/// dx (rows, inner) = dy (rows, columns) . w (inner, columns) transposed + beta * dx.
+/// dx (rows, inner) = dy (rows, columns) . w (inner, columns) transposed + beta * dx, with beta 0 or 1.
 func multiplyTransposed(
     _ dy: UnsafePointer<Float>, _ w: UnsafePointer<Float>, rows: Int, inner: Int, columns: Int,
-    into dx: UnsafeMutablePointer<Float>, beta: Float = 0
+    into dx: UnsafeMutablePointer<Float>, beta: Int32 = 0
 ) {
-    cblas_sgemm(
-        CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(inner), Int32(columns), 1, dy, Int32(columns), w,
-        Int32(columns), beta, dx, Int32(inner))
+    matrix_multiply(
+        Int32(rows), Int32(columns), Int32(inner), dy, Int32(columns), 1, w, 1, Int32(columns), beta, dx)
 }
 
 /// y (columns) += x (inner) . w (inner, columns): one row, as an agent that decides has it.
@@ -37,8 +34,7 @@ func multiplyRow(
     _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, inner: Int, columns: Int,
     into y: UnsafeMutablePointer<Float>
 ) {
-    cblas_sgemv(
-        CblasRowMajor, CblasTrans, Int32(inner), Int32(columns), 1, w, Int32(columns), x, 1, 1, y, 1)
+    vector_multiply(Int32(inner), Int32(columns), x, w, y)
 }
 
 /// db (columns) += the sum of dy (rows, columns) over its rows.

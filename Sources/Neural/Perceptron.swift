@@ -61,7 +61,7 @@ public struct Perceptron: Sendable, Hashable {
     public func backward(
         _ parameters: UnsafePointer<Float>, x: UnsafePointer<Float>, rows: Int, activations: UnsafePointer<Float>,
         dy: UnsafePointer<Float>, scratch: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
-        dx: UnsafeMutablePointer<Float>?, beta: Float = 0
+        dx: UnsafeMutablePointer<Float>?, beta: Int32 = 0
     ) {
         let half = rows * scratchWidth / 2
         var gradient = scratch

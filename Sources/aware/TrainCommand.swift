@@ -38,10 +38,13 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "Reward: published, overProvisioning, tightPacking or balanced.")
     var reward = TabularReward.published
 
+    @Flag(inversion: .prefixedNo, help: "Mask illegal choices. The published code punishes them instead: --no-mask.")
+    var mask = true
+
     @Option(help: "Steps of an episode.")
     var episodeSteps = 10
 
-    @Option(help: "Episodes of an iteration. (default: about 200 steps, at least 5)")
+    @Option(help: "Episodes of an iteration. (default: 200 steps and at least 5; 1 for dqn and ddpg)")
     var episodes: Int?
 
     @Option(help: "Iterations. (default: as many as the algorithm needs)")
@@ -100,11 +103,13 @@ struct TrainCommand: AsyncParsableCommand {
             }
         case .dqn:
             report = try train {
-                training(DQN(shape: TabularPresets.shape(), options: TabularPresets.dqn, seed: seed))
+                training(
+                    DQN(shape: TabularPresets.reluShape, options: TabularPresets.dqn, seed: seed),
+                    episodes: 1)
             }
         case .ddpg:
             report = try train {
-                training(DDPG(shape: TabularPresets.shape(), options: TabularPresets.ddpg, seed: seed))
+                training(DDPG(shape: TabularPresets.shape(), options: TabularPresets.ddpg, seed: seed), episodes: 1)
             }
         case .qLearning:
             report = try train { TabularQLearning(reward: reward, episodeSteps: episodeSteps, seed: seed) }
@@ -121,10 +126,11 @@ struct TrainCommand: AsyncParsableCommand {
         print(json ? try report.json() : report.text())
     }
 
-    private func training<L: Learner>(_ learner: L) -> TabularTraining<L> {
+    private func training<L: Learner>(_ learner: L, episodes preset: Int? = nil) -> TabularTraining<L> {
         TabularTraining(
-            learner, reward: reward, episodeSteps: episodeSteps,
-            episodesPerIteration: episodes ?? TabularPresets.episodesPerIteration(steps: episodeSteps), seed: seed)
+            learner, reward: reward, masksIllegal: mask, episodeSteps: episodeSteps,
+            episodesPerIteration: episodes ?? preset ?? TabularPresets.episodesPerIteration(steps: episodeSteps),
+            seed: seed)
     }
 
     /// Carries out the run, from its checkpoint if there is one.
@@ -152,7 +158,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     /// What a checkpoint must have been made with to be gone on from.
     private var settings: String {
-        "\(environment) \(algorithm) meta \(meta) \(metaBuffer) \(reward) steps \(episodeSteps) "
+        "\(environment) \(algorithm) meta \(meta) \(metaBuffer) \(reward) mask \(mask) steps \(episodeSteps) "
             + "episodes \(episodes ?? 0) seed \(seed)"
     }
 }

@@ -1,9 +1,14 @@
 // The closed form equals the published table, and its optimum is the one that the paper's figures imply.
 
 import Foundation
+import Learning
 import Neural
 import Simulator
 import Testing
+
+#if canImport(FoundationXML)
+    import FoundationXML
+#endif
 
 struct TabularTests {
     private static var table: String {
@@ -60,5 +65,57 @@ struct TabularTests {
         #expect(world.step(2) == -1)
         #expect(world.containers == 1)
         #expect(world.step(0) > 0)
+    }
+
+    private func train<Run: TabularRun>(_ run: Run, iterations: Int) -> Double {
+        var run = run
+        for _ in 0..<iterations { _ = run.advance() }
+        return run.evaluate()
+    }
+
+    @Test(arguments: 1...5) func ppoFindsTheOptimum(seed: Int) {
+        let learner = PPO(shape: TabularPresets.shape(), options: TabularPresets.ppo(steps: 10), seed: UInt64(seed))
+        let run = TabularTraining(
+            learner, masksIllegal: true, episodeSteps: 10, episodesPerIteration: 20, seed: UInt64(seed))
+        #expect(train(run, iterations: 300) >= 7.9)
+    }
+
+    @Test func ppoFindsTheLongOptimum() {
+        let learner = PPO(shape: TabularPresets.shape(), options: TabularPresets.ppo(steps: 200), seed: 1)
+        let run = TabularTraining(learner, episodeSteps: 200, episodesPerIteration: 5, seed: 1)
+        #expect(train(run, iterations: 200) >= 186)
+    }
+
+    @Test(arguments: 1...5) func qLearningFindsTheOptimum(seed: Int) {
+        #expect(train(TabularQLearning(episodeSteps: 10, seed: UInt64(seed)), iterations: 500) >= 7.9)
+    }
+
+    @Test func rulesAreGoodAndChanceIsNot() {
+        let rules = train(TabularBaseline(.rules, episodeSteps: 10, seed: 1), iterations: 1)
+        let chance = train(TabularBaseline(.random, episodeSteps: 10, seed: 1), iterations: 1)
+        #expect(rules > 7.5 && chance < 0)
+    }
+
+    @Test func aResumedRunGivesTheSameBytes() throws {
+        func make() -> TabularTraining<PPO> {
+            let learner = PPO(shape: TabularPresets.shape(), options: TabularPresets.ppo(steps: 10), seed: 2)
+            return TabularTraining(learner, episodeSteps: 10, episodesPerIteration: 5, seed: 2)
+        }
+        var (whole, half) = (make(), make())
+        for _ in 0..<10 { _ = whole.advance() }
+        for _ in 0..<5 { _ = half.advance() }
+        var resumed = try TabularTraining<PPO>(decoding: half.encode())
+        for _ in 0..<5 { _ = resumed.advance() }
+        #expect(whole.encode() == resumed.encode())
+    }
+
+    @Test func plotsAreWellFormedAndEscaped() throws {
+        let plot = Plot(
+            title: "a < b & c", xLabel: "x", yLabel: "y",
+            lines: [.init(name: "line", points: [(0, 1), (1, .nan), (2, 3), (3, 5)])], levels: [("best", 6)])
+        let parser = XMLParser(data: Data(plot.svg.utf8))
+        #expect(parser.parse())
+        #expect(plot.svg.contains("a &lt; b &amp; c"))
+        #expect(Plot(title: "", xLabel: "", yLabel: "", lines: []).svg.contains("</svg>"))
     }
 }

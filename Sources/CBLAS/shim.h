@@ -1,2 +1,0 @@
-// OpenBLAS's C interface (Debian: libopenblas-serial-dev).
-#include <cblas.h>
