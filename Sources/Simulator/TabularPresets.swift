@@ -55,8 +55,10 @@ public enum TabularPresets {
         return options
     }
 
+    /// FIRM's critic rate of 3e-3 misses a load on one seed in ten; a third of it on none of ten.
     public static var ddpg: DDPG.Options {
         var options = DDPG.Options()
+        options.criticRate = 1e-3
         options.explorationDecay = 5e-5
         return options
     }
