@@ -79,7 +79,9 @@ public final class ApplicationDirectory: Sendable {
                 errors: [
                     ProblemItem(
                         pointer: "", code: "name",
-                        detail: "A name is a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters.")
+                        detail:
+                            "A name is a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters."
+                    )
                 ])
         }
     }
@@ -116,6 +118,7 @@ public final class ApplicationDirectory: Sendable {
         let last = try database.lastDecisions()
         let stored = try database.applications()
         let outcomes = try database.lastOutcomes()
+        let embeddings = try database.embeddings()
         for application in stored {
             let (profile, errors) = ProfileCodec.decode(try parser.parse(application.profile))
             if let error = errors.first {
@@ -127,6 +130,9 @@ public final class ApplicationDirectory: Sendable {
             let seq = last[application.id] ?? 0
             try load(agent, last: seq, outcomes[seq])
             registry.add(agent)
+            if let embedding = embeddings[application.id] {
+                trainer.embeddings.set(embedding, of: application.id, name: application.name)
+            }
         }
         return stored.count
     }

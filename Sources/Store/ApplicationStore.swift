@@ -48,7 +48,8 @@ extension Database {
     public func update(application id: Int64, profile: String, revision: Int) throws {
         try pool.write { db in
             try db.execute(
-                sql: "UPDATE application SET profile = ?, revision = ? WHERE id = ?", arguments: [profile, revision, id])
+                sql: "UPDATE application SET profile = ?, revision = ? WHERE id = ?",
+                arguments: [profile, revision, id])
         }
     }
 

@@ -4,32 +4,6 @@ import Agents
 import Foundation
 import GRDB
 
-/// Who did what and why.
-public struct AuditEntry: Sendable, Equatable {
-    public var id: Int64 = 0
-    /// Seconds since 1970.
-    public var time: Double
-    public var actor: String
-    /// For example `pin` or `killSwitch.on`.
-    public var action: String
-    /// Its name; `nil` for what concerns all of them.
-    public var application: String?
-    public var reason: String
-    /// What was asked for, as a JSON object.
-    public var detail: String
-
-    public init(
-        time: Double, actor: String, action: String, application: String?, reason: String, detail: String = "{}"
-    ) {
-        self.time = time
-        self.actor = actor
-        self.action = action
-        self.application = application
-        self.reason = reason
-        self.detail = detail
-    }
-}
-
 /// An event with the name of its application.
 public struct NamedEvent: Sendable {
     public var event: Event
@@ -51,12 +25,6 @@ public struct LogFilter: Sendable {
 }
 
 extension Database {
-    /// Notes an act that changes nothing else in the database, and tells operators of it.
-    public func record(_ entry: AuditEntry, of application: Int64?) throws {
-        try pool.write { try Self.insert(entry, of: application, into: $0) }
-        announceEvents()
-    }
-
     /// Writes an entry and the event that goes with it (`kind` control; from: the actor, to: the action).
     static func insert(_ entry: AuditEntry, of application: Int64?, into db: GRDB.Database) throws {
         try db.execute(

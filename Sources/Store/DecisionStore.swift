@@ -44,7 +44,8 @@ extension Database: DecisionSink {
             return code
         }
         guard code == SQLITE_DONE else {
-            throw DatabaseError(resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(db.sqliteConnection)))
+            throw DatabaseError(
+                resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(db.sqliteConnection)))
         }
         // An application may be deleted while its last decisions are on their way: they must not fail the others.
         if let closed = pending.closed {

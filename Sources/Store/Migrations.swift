@@ -7,6 +7,7 @@ enum Migrations {
     static let files: [(name: String, sql: [UInt8])] = [
         ("m0001_init", PackageResources.m0001_init_sql),
         ("m0002_control", PackageResources.m0002_control_sql),
+        ("m0003_experience", PackageResources.m0003_experience_sql),
     ]
 
     static func apply(to pool: DatabasePool) throws {

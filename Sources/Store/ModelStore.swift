@@ -35,7 +35,7 @@ extension Database: EpisodeStore {
 
     public func commit(_ training: TrainingCommit) throws {
         try pool.write { db in
-            if let model = training.model {
+            for model in training.models {
                 try db.execute(
                     sql: """
                         INSERT INTO model (application, version, parent, created, algorithm, episode, diagnostics, weights)
@@ -66,8 +66,9 @@ extension Database: EpisodeStore {
                         try Self.json(event.figures),
                     ])
             }
+            if let entry = training.audit { try Self.insert(entry, of: training.application, into: db) }
         }
-        if !training.events.isEmpty { announceEvents() }
+        if !training.events.isEmpty || training.audit != nil { announceEvents() }
     }
 
     public func model(of application: Int64, version: Int) throws -> ModelVersion? {

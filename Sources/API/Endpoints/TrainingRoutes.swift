@@ -61,7 +61,7 @@ enum TrainingRoutes {
         _ training: TrainingOrder, _ agent: Agent, _ order: PersonalOrder, _ detail: String, _ deferral: Deferral,
         _ api: APIContext
     ) {
-        api.trainer.carryOut(training, for: agent, at: order.time) { result in
+        api.trainer.carryOut(training, for: agent, at: order.time, audit: order.entry(detail)) { result in
             api.inBackground(deferral) {
                 let assignment: Assignment
                 do {
@@ -69,7 +69,6 @@ enum TrainingRoutes {
                 } catch let failure as OrderFailure {
                     throw refusal(failure, agent)
                 }
-                try api.database.record(order.entry(detail), of: agent.id)
                 var json = JSONWriter()
                 json.object { json in
                     json.member("application", agent.name)

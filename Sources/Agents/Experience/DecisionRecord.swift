@@ -88,7 +88,8 @@ public enum DecisionRecord {
             value: try reader.float(), memory: try reader.floats())
         return Decision(
             seq: seq, clientID: clientID.isEmpty ? nil : clientID, application: application, previous: previous,
-            time: time, episode: episode, step: step, observation: observation, stage: Stage.allCases[stage], source: Source.allCases[source],
+            time: time, episode: episode, step: step, observation: observation, stage: Stage.allCases[stage],
+            source: Source.allCases[source],
             modelVersion: modelVersion, actor: EpisodeSummary.Actor.allCases[actor],
             exploring: exploring, current: current, proposed: proposed, desired: desired, reason: reason,
             reward: reward, policy: policy, rules: rules, guards: guards, warnings: warnings, experience: experience)
@@ -115,7 +116,7 @@ public enum DecisionRecord {
     }
 
     /// A bit for every optional field that is there, then those fields.
-    private static func write(_ observation: Observation, to writer: inout ByteWriter) {
+    static func write(_ observation: Observation, to writer: inout ByteWriter) {
         var present: UInt32 = 0
         if observation.cpuUtilization != nil { present |= 1 << 0 }
         if observation.memoryUtilization != nil { present |= 1 << 1 }
@@ -153,13 +154,15 @@ public enum DecisionRecord {
         if let value = observation.oomKills { writer.write(Int64(value)) }
     }
 
-    private static func readObservation(from reader: inout ByteReader) throws -> Observation {
+    static func readObservation(from reader: inout ByteReader) throws -> Observation {
         let present = try reader.integer(UInt32.self)
         var observation = Observation(replicas: Int(try reader.integer(Int32.self)))
         observation.applied = present & Present.applied != 0
         observation.done = present & Present.done != 0
         func number(_ bit: UInt32) throws -> Double? { present & 1 << bit != 0 ? try reader.double() : nil }
-        func integer(_ bit: UInt32) throws -> Int? { present & 1 << bit != 0 ? Int(try reader.integer(Int64.self)) : nil }
+        func integer(_ bit: UInt32) throws -> Int? {
+            present & 1 << bit != 0 ? Int(try reader.integer(Int64.self)) : nil
+        }
         observation.cpuUtilization = try number(0)
         observation.memoryUtilization = try number(1)
         observation.latencySeconds = try number(2)

@@ -67,18 +67,23 @@ public struct TrainingCommit: Sendable {
     public var state: [UInt8]
     /// `nil` when it is still what was stored last.
     public var optimizer: [UInt8]?
-    public var model: ModelVersion?
+    /// New versions, in the order of their numbers.
+    public var models: [ModelVersion]
     public var events: [Event]
+    /// Who asked for it and why, when a person did.
+    public var audit: AuditEntry?
 
     public init(
-        application: Int64, episode: Int, state: [UInt8], optimizer: [UInt8]?, model: ModelVersion?, events: [Event]
+        application: Int64, episode: Int, state: [UInt8], optimizer: [UInt8]?, models: [ModelVersion],
+        events: [Event], audit: AuditEntry? = nil
     ) {
         self.application = application
         self.episode = episode
         self.state = state
         self.optimizer = optimizer
-        self.model = model
+        self.models = models
         self.events = events
+        self.audit = audit
     }
 }
 
@@ -105,4 +110,8 @@ public protocol EpisodeStore: Sendable {
     func trainerState(of application: Int64) throws -> StoredTrainer?
     func model(of application: Int64, version: Int) throws -> ModelVersion?
     func commit(_ training: TrainingCommit) throws
+    /// The newest `limit` steps of other controllers, oldest first.
+    func foreignTransitions(of application: Int64, limit: Int) throws -> [ForeignTransition]
+    /// Replaces an application's embedding.
+    func set(_ embedding: WorkloadEmbedding, of application: Int64) throws
 }

@@ -123,7 +123,8 @@ struct AgentState: Sendable {
             case nil: actor
             }
         let decision = Decision(
-            seq: seq, clientID: clientID, application: application, previous: lastSeq, time: now, episode: running.number,
+            seq: seq, clientID: clientID, application: application, previous: lastSeq, time: now,
+            episode: running.number,
             step: running.step, observation: observation, stage: running.stage, source: source,
             modelVersion: proposal == nil ? 0 : assignment?.version ?? 0,
             actor: running.actor, exploring: isExploring && actor == .policy, current: percept.current,
@@ -172,7 +173,8 @@ struct AgentState: Sendable {
         let wanted = rules.recommend(observation, current: current, time: now)
         encoder.observe(observation, allocation: current, parts: parts, memoryTarget: rules.memoryTarget, time: now)
         if encoder.isFresh { memory = [] }
-        return Percept(quality: quality, current: current, rules: wanted, parts: parts, reward: reward, priced: priced ?? 0)
+        return Percept(
+            quality: quality, current: current, rules: wanted, parts: parts, reward: reward, priced: priced ?? 0)
     }
 
     /// Limits of an application that has never told them: in the middle of what the profile allows.
@@ -208,7 +210,8 @@ struct AgentState: Sendable {
                 let mask = UnsafeBufferPointer(bytes)
                 memory.withUnsafeMutableBufferPointer { memory in
                     if isExploring {
-                        var generator = RandomGenerator(seed: seed ^ UInt64(bitPattern: application) << 32 ^ UInt64(decisions))
+                        var generator = RandomGenerator(
+                            seed: seed ^ UInt64(bitPattern: application) << 32 ^ UInt64(decisions))
                         policy.decide(
                             observation: state, mask: mask, memory: memory, scratch: scratch, sampling: &generator)
                     } else {
@@ -234,7 +237,9 @@ struct AgentState: Sendable {
         let stage = assignment?.stage ?? (profile.bootstrap ? .offline : .online)
         running.started = now
         running.stage = stage
-        if profile.algorithm == .rules || profile.actuation == .observe || stage == .offline || assignment?.policy == nil {
+        if profile.algorithm == .rules || profile.actuation == .observe || stage == .offline
+            || assignment?.policy == nil
+        {
             running.actor = .rules
         } else {
             running.actor = running.number % Self.controlInterval == Self.controlInterval / 2 ? .control : .policy
@@ -247,7 +252,8 @@ struct AgentState: Sendable {
     ) -> EpisodeSummary? {
         guard
             running.step >= profile.episodeSteps
-                || (running.step > 0 && (isDone || running.number <= controls.episodeEnded || mustStandDown(assignment)))
+                || (running.step > 0
+                    && (isDone || running.number <= controls.episodeEnded || mustStandDown(assignment)))
         else { return nil }
         let reward = running.rewards > 0 ? running.rewardSum / Double(running.rewards) : nil
         let summary = EpisodeSummary(

@@ -63,6 +63,9 @@ struct ApplicationLearner: Sendable {
     /// Whether a version was made since the rules took over: a demoted policy does not come back as it was.
     var hasCandidate = false
 
+    /// The episodes by which its workload is known.
+    var trajectories = BestEpisodes()
+
     /// Policy episodes that a base policy gets to show itself better than the rules, before it is fine-tuned.
     private static let baseEpisodesMax = 30
     /// Policy episodes of the base policy so far, `nil` when the acting weights are the application's own.
@@ -90,6 +93,7 @@ struct ApplicationLearner: Sendable {
     ) rethrows -> Progress {
         var progress = Progress()
         if lifecycle.stage == .initialized { _ = lifecycle.start(profile) }
+        trajectories.insert(summary)
         guard profile.algorithm != .rules else { return progress }
         if summary.actor == .policy, let count = baseEpisodes {
             baseEpisodes = lifecycle.stage == .online && count + 1 >= Self.baseEpisodesMax ? nil : count + 1
@@ -170,7 +174,7 @@ struct ApplicationLearner: Sendable {
 
     // MARK: Persistence
 
-    private static let format: UInt8 = 2
+    private static let format: UInt8 = 3
 
     /// The part that changes with every episode.
     func encodeState() -> [UInt8] {
@@ -186,6 +190,7 @@ struct ApplicationLearner: Sendable {
         writer.write(UInt32(clamping: rulesInStage))
         writer.write(hasCandidate)
         writer.write(Int32(clamping: baseEpisodes ?? -1))
+        trajectories.encode(into: &writer)
         return writer.bytes
     }
 
@@ -205,6 +210,7 @@ struct ApplicationLearner: Sendable {
         hasCandidate = try reader.bool()
         let count = Int(try reader.integer(Int32.self))
         baseEpisodes = count < 0 ? nil : count
+        trajectories = try BestEpisodes(from: &reader)
         if let optimizer = saved.optimizer {
             ppo = try PPO(decoding: optimizer)
         } else {

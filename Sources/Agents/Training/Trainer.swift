@@ -25,9 +25,16 @@ public final class Trainer: Sendable {
     private let failure = Mutex<String?>(nil)
     private let orders = Mutex<[Int64: [WaitingOrder]]>([:])
     public let updates = Atomic<Int>(0)
+    /// What kind of workload each application is.
+    public let embeddings: EmbeddingIndex
 
-    public init(store: any EpisodeStore, table: ServingTable, base: Policy?, threads: Int, seed: UInt64) {
+    /// - Parameter encoder: what embeds applications; without one they have no embedding.
+    public init(
+        store: any EpisodeStore, table: ServingTable, base: Policy?, encoder: WorkloadEncoder? = nil, threads: Int,
+        seed: UInt64
+    ) {
         self.base = base
+        embeddings = EmbeddingIndex(encoder: encoder)
         self.store = store
         self.table = table
         self.threads = threads
@@ -61,6 +68,7 @@ public final class Trainer: Sendable {
     public func forget(_ agent: Agent) {
         learners.withLock { $0[agent.id] = nil }
         progress.withLock { $0[agent.id] = nil }
+        embeddings.forget(agent.id)
     }
 
     /// Applications that wait for training.
@@ -118,6 +126,7 @@ public final class Trainer: Sendable {
                 last = summary.number
             }
         }
+        try embed(agent, &learner, profile)
         learners.withLock { learners in
             if learners.count >= Self.learnersMax { learners.removeAll() }
             learners[agent.id] = learner
@@ -134,6 +143,27 @@ public final class Trainer: Sendable {
         )
     }
 
+    /// Encodes the application's best episodes when they have changed.
+    private func embed(_ agent: Agent, _ learner: inout ApplicationLearner, _ profile: Profile) throws {
+        guard embeddings.encoderVersion != nil, learner.trajectories.hasChanged else { return }
+        let episodes = try learner.trajectories.numbers.compactMap { try episode($0, of: agent, profile) }
+        learner.trajectories.hasChanged = false
+        let time = try store.episodes(of: agent.id, after: learner.trajectories.latest - 1, limit: 1).first?.ended ?? 0
+        guard let embedding = embeddings.encode(episodes, episode: learner.trajectories.latest, at: time) else {
+            return
+        }
+        try store.set(embedding, of: agent.id)
+        embeddings.set(embedding, of: agent.id, name: agent.name)
+    }
+
+    /// The steps of one finished episode, `nil` when the store does not have them any more.
+    private func episode(_ number: Int, of agent: Agent, _ profile: Profile) throws -> Episode? {
+        guard let summary = try store.episodes(of: agent.id, after: number - 1, limit: 1).first,
+            summary.number == number
+        else { return nil }
+        return EpisodeAssembly.episode(from: try store.decisions(of: summary), profile: profile)
+    }
+
     private func base(for agent: Agent) -> Policy? { agent.profile.meta ? base : nil }
 
     private func seed(of agent: Agent) -> UInt64 { seed &+ UInt64(bitPattern: agent.id) &* 0x9E37_79B9_7F4A_7C15 }
@@ -143,21 +173,17 @@ public final class Trainer: Sendable {
         _ agent: Agent, _ summary: EpisodeSummary, _ profile: Profile, _ learner: inout ApplicationLearner,
         isLast: Bool
     ) throws {
-        let change = try learner.learn(from: summary, profile: profile) { number in
-            guard let episode = try store.episodes(of: agent.id, after: number - 1, limit: 1).first,
-                episode.number == number
-            else { return nil }
-            return EpisodeAssembly.episode(from: try store.decisions(of: episode), profile: profile)
-        }
+        let change = try learner.learn(from: summary, profile: profile) { try episode($0, of: agent, profile) }
         guard change.model != nil || !change.transitions.isEmpty || isLast else { return }
         var commit = TrainingCommit(
             application: agent.id, episode: summary.number, state: learner.encodeState(),
-            optimizer: change.model == nil ? nil : learner.encodeOptimizer(), model: nil, events: [])
+            optimizer: change.model == nil ? nil : learner.encodeOptimizer(), models: [], events: [])
         if let model = change.model {
-            commit.model = ModelVersion(
-                application: agent.id, version: model.version, parent: model.parent, created: summary.ended,
-                algorithm: profile.algorithm.rawValue, episode: summary.number, diagnostics: model.diagnostics,
-                weights: model.policy.encode())
+            commit.models.append(
+                ModelVersion(
+                    application: agent.id, version: model.version, parent: model.parent, created: summary.ended,
+                    algorithm: profile.algorithm.rawValue, episode: summary.number, diagnostics: model.diagnostics,
+                    weights: model.policy.encode()))
         }
         for transition in change.transitions {
             commit.events.append(
@@ -177,11 +203,15 @@ public final class Trainer: Sendable {
     /// Lets a person intervene in an application's training: as soon as no episode of it is being learned from.
     /// - Parameter completion: called on a trainer's thread after the change is on disk and on duty, with the version
     ///   and stage it led to, or with what was in the way (`OrderFailure`, or the store's error).
+    /// - Parameter audit: who wants it and why; stored in the same transaction as the change.
     public func carryOut(
-        _ order: TrainingOrder, for agent: Agent, at time: Double,
+        _ order: TrainingOrder, for agent: Agent, at time: Double, audit: AuditEntry? = nil,
         completion: @escaping @Sendable (Swift.Result<Assignment, any Error>) -> Void
     ) {
-        orders.withLock { $0[agent.id, default: []].append(WaitingOrder(order: order, time: time, completion: completion)) }
+        orders.withLock {
+            $0[agent.id, default: []].append(
+                WaitingOrder(order: order, time: time, audit: audit, completion: completion))
+        }
         queue.push(agent, first: true)
     }
 
@@ -192,9 +222,11 @@ public final class Trainer: Sendable {
             do {
                 var changed = learner
                 var commit = TrainingCommit(
-                    application: agent.id, episode: episode, state: [], optimizer: nil, model: waiting.order.model, events: [])
+                    application: agent.id, episode: episode, state: [], optimizer: nil,
+                    models: waiting.order.model.map { [$0] } ?? [], events: [], audit: waiting.audit)
                 commit.events = try changed.obey(
-                    waiting.order, base: base(for: agent), seed: seed(of: agent), profile: profile).map {
+                    waiting.order, base: base(for: agent), seed: seed(of: agent), profile: profile
+                ).map {
                     $0.event(of: agent.id, episode: episode, at: waiting.time)
                 }
                 commit.state = changed.encodeState()

@@ -35,6 +35,7 @@ struct WaitingOrder: Sendable {
     let order: TrainingOrder
     /// Seconds since 1970.
     let time: Double
+    let audit: AuditEntry?
     let completion: @Sendable (Result<Assignment, any Error>) -> Void
 }
 
