@@ -18,6 +18,7 @@ public final class APIContext: Sendable {
     public let controls: ControlDesk
     public let events: EventHub
     public let access: AccessControl
+    public let idempotency: IdempotencyDesk
     /// Seconds since 1970 for an observation: the wall clock, or in a simulation the observation's own time.
     public let now: @Sendable (_ observed: Double?) -> Double
     let loops: [LoopContext]
@@ -31,7 +32,7 @@ public final class APIContext: Sendable {
     public init(
         directory: ApplicationDirectory, registry: AgentRegistry, table: ServingTable, database: Database,
         recorder: Recorder, trainer: Trainer, controls: ControlDesk, events: EventHub,
-        access: AccessControl, loops: Int, lastSeq: Int64,
+        access: AccessControl, idempotency: IdempotencyDesk, loops: Int, lastSeq: Int64,
         now: @escaping @Sendable (_ observed: Double?) -> Double
     ) {
         self.directory = directory
@@ -43,6 +44,7 @@ public final class APIContext: Sendable {
         self.controls = controls
         self.events = events
         self.access = access
+        self.idempotency = idempotency
         self.now = now
         // One more than there are loops: the background queue decides for applications that it has just created.
         self.loops = (0...loops).map { _ in LoopContext(table: table) }
@@ -71,9 +73,12 @@ public final class APIContext: Sendable {
     /// Answers a request from the background queue, where work may wait for the database.
     func later(_ request: borrowing Request, _ work: @escaping @Sendable () throws -> ResponseBytes) -> Outcome {
         let deferral = request.deferral()
-        inBackground(deferral) { [self] in server.complete([(deferral, try work())]) }
+        inBackground(deferral) { [self] in complete(deferral, try work()) }
         return .deferred
     }
+
+    /// Gives a deferred request its answer.
+    func complete(_ deferral: Deferral, _ answer: ResponseBytes) { idempotency.complete(deferral, answer, self) }
 
     /// Does `work` on the background queue; it answers `deferral` itself, now or later, unless it throws.
     func inBackground(_ deferral: Deferral, _ work: @escaping @Sendable () throws -> Void) {
@@ -81,14 +86,11 @@ public final class APIContext: Sendable {
             do {
                 try work()
             } catch let refusal as Refusal {
-                server.complete([(deferral, refusal.response)])
+                complete(deferral, refusal.response)
             } catch {
-                server.complete([
-                    (
-                        deferral,
-                        .problem(.internalServerError, detail: "The database could not be read or written: \(error)")
-                    )
-                ])
+                complete(
+                    deferral,
+                    .problem(.internalServerError, detail: "The database could not be read or written: \(error)"))
             }
         }
     }

@@ -71,32 +71,26 @@ enum Listing {
         return json.bytes
     }
 
-    /// Answers a list that needs no database.
+    /// Answers a list from the background queue, with an entity tag.
     static func answer(
         _ request: borrowing Request, _ response: inout Response, _ api: APIContext,
-        _ make: (Page) throws(Refusal) -> Result
+        _ make: @escaping @Sendable (Page) throws -> Result
     ) -> Outcome {
         do throws(Refusal) {
-            response.body(body(try make(try page(request))))
-            response.contentType = .json
+            let page = try page(request)
+            return api.polled(request) { ResponseBytes(body: body(try make(page))) }
         } catch {
             error.write(to: response)
+            return .respond
         }
-        return .respond
     }
 
-    /// Answers a list of one application's things from the background queue.
+    /// The same for a list of one application's things.
     static func later(
         _ request: borrowing Request, _ response: inout Response, _ api: APIContext,
         _ make: @escaping @Sendable (String, Page) throws -> Result
     ) -> Outcome {
         let name = request.parameter(0)
-        do throws(Refusal) {
-            let page = try page(request)
-            return api.later(request) { ResponseBytes(body: body(try make(name, page))) }
-        } catch {
-            error.write(to: response)
-            return .respond
-        }
+        return answer(request, &response, api) { page in try make(name, page) }
     }
 }

@@ -33,9 +33,10 @@ extension ControlRoutes {
         _ work: @escaping @Sendable (Agent, PersonalOrder, Content) throws -> ResponseBytes
     ) -> Outcome {
         let name = request.parameter(0)
-        guard var (order, content) = order(api, request, &response, action, read) else { return .respond }
+        guard let (given, content) = order(api, request, &response, action, read) else { return .respond }
+        var order = given
         order.application = name
-        return api.later(request) { [order, content] in try work(try api.agent(named: name), order, content) }
+        return api.later(request) { [order] in try work(try api.agent(named: name), order, content) }
     }
 
     /// The same for an act on everything.

@@ -63,8 +63,8 @@ public final class Service: Sendable {
         let api = APIContext(
             directory: directory, registry: registry, table: table, database: database,
             recorder: Recorder(sink: database), trainer: trainer, controls: controls,
-            events: try EventHub(database: database), access: access, loops: options.loops,
-            lastSeq: try database.lastSeq(), now: clock(followsObservedTime: options.followsObservedTime))
+            events: try EventHub(database: database), access: access,
+            idempotency: try IdempotencyDesk(database: database), loops: options.loops, lastSeq: try database.lastSeq(), now: clock(followsObservedTime: options.followsObservedTime))
         var server = ServerOptions()
         server.loops = options.loops
         server.extraHeaders = [

@@ -8,6 +8,7 @@ enum Migrations {
         ("m0001_init", PackageResources.m0001_init_sql),
         ("m0002_control", PackageResources.m0002_control_sql),
         ("m0003_experience", PackageResources.m0003_experience_sql),
+        ("m0004_idempotency", PackageResources.m0004_idempotency_sql),
     ]
 
     static func apply(to pool: DatabasePool) throws {

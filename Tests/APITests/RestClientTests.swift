@@ -26,8 +26,8 @@ import Testing
         let folder = NSTemporaryDirectory() + "aware-client-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        FileManager.default.createFile(atPath: folder + "/in", contents: Data(input))
-        FileManager.default.createFile(atPath: folder + "/out", contents: nil)
+        _ = FileManager.default.createFile(atPath: folder + "/in", contents: Data(input))
+        _ = FileManager.default.createFile(atPath: folder + "/out", contents: nil)
         process.standardInput = FileHandle(forReadingAtPath: folder + "/in")
         let output = FileHandle(forWritingAtPath: folder + "/out")
         process.standardOutput = output

@@ -7,6 +7,7 @@ import Testing
 @Suite(.serialized) struct RestControlTests {
     private let path = "/v1/applications/shop"
 
+    @discardableResult
     private func decide(_ server: RestServer, cpu: Double = 0.95, replicas: Int = 3) async throws -> RestAnswer {
         let answer = try await server.send("POST", path + "/decisions", observation(replicas: replicas, cpu: cpu))
         #expect(answer.status == 200, "\(answer.text)")

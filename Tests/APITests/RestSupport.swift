@@ -79,6 +79,13 @@ final class RestServer {
     func send(
         _ method: String, _ path: String, _ body: String? = nil, headers: [(String, String)] = [], bytes: [UInt8]? = nil
     ) async throws -> RestAnswer {
+        try await Self.send(port, method, path, body, headers, bytes)
+    }
+
+    static func send(
+        _ port: UInt16, _ method: String, _ path: String, _ body: String? = nil, _ headers: [(String, String)] = [],
+        _ bytes: [UInt8]? = nil
+    ) async throws -> RestAnswer {
         var head = "\(method) \(path) HTTP/1.1\r\nConnection: close\r\n"
         if !headers.contains(where: { $0.0.lowercased() == "host" }) { head += "Host: 127.0.0.1\r\n" }
         for (name, value) in headers { head += "\(name): \(value)\r\n" }
@@ -89,8 +96,7 @@ final class RestServer {
                 head += "Content-Type: application/json\r\n"
             }
         }
-        let raw = try await Self.exchange(port, Array((head + "\r\n").utf8) + (content ?? []))
-        return try parse(raw)
+        return try parse(try await exchange(port, Array((head + "\r\n").utf8) + (content ?? [])))
     }
 
     /// Sends `request` and reads until the server closes or `isDone` says that it is enough.
@@ -131,7 +137,7 @@ final class RestServer {
         return received
     }
 
-    private func parse(_ raw: [UInt8]) throws -> RestAnswer {
+    private static func parse(_ raw: [UInt8]) throws -> RestAnswer {
         let separator = Array("\r\n\r\n".utf8)
         let end = try #require(raw.indices.first { raw[$0...].starts(with: separator) }, "no head in the answer")
         let lines = String(decoding: raw[..<end], as: UTF8.self).components(separatedBy: "\r\n")

@@ -8,7 +8,8 @@ import Store
 enum ApplicationRoutes {
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(.get, "/v1/applications") { request, response in
-            Listing.answer(request, &response, api) { page throws(Refusal) in list(page, api) }
+            let name = request.query("name") ?? ""
+            return Listing.answer(request, &response, api) { page in list(page, name: name, api) }
         }
         router.add(.put, "/v1/applications/{app}") { request, response in put(api, request, &response) }
         router.add(.get, "/v1/applications/{app}") { request, response in
@@ -83,13 +84,26 @@ enum ApplicationRoutes {
         }
     }
 
-    private static func list(_ page: Listing.Page, _ api: APIContext) -> Listing.Result {
-        let agents = api.registry.agents(before: page.cursor ?? .max, limit: page.limit)
-        var json = JSONWriter()
-        json.array { json in
-            for agent in agents { json.object { writeStatus(agent, api, &$0) } }
+    /// Applications looked at in one go, while one with the right name is sought.
+    private static let batch = 500
+
+    /// Newest first; those whose name contains `name`, made between `since` and `until`.
+    private static func list(_ page: Listing.Page, name: String, _ api: APIContext) -> Listing.Result {
+        var found: [Agent] = []
+        var before = page.cursor ?? .max
+        while found.count < page.limit {
+            let agents = api.registry.agents(before: before, limit: batch)
+            for agent in agents where found.count < page.limit && page.contains(agent.created) {
+                if name.isEmpty || agent.name.contains(name) { found.append(agent) }
+            }
+            guard agents.count == batch, let last = agents.last else { break }
+            before = last.id
         }
-        return Listing.Result(items: json.bytes, next: agents.count == page.limit ? agents.last?.id : nil)
+        var json = JSONWriter(reserving: 400 * found.count + 64)
+        json.array { json in
+            for agent in found { json.object { writeStatus(agent, api, &$0) } }
+        }
+        return Listing.Result(items: json.bytes, next: found.count == page.limit ? found.last?.id : nil)
     }
 
     private static func describe(_ agent: Agent, _ api: APIContext) -> [UInt8] {

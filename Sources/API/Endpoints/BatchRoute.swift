@@ -11,15 +11,15 @@ enum BatchRoute {
     private static let bodyBytesMax = 8 << 20
 
     static func register(on router: inout Router, _ api: APIContext) {
-        router.add(.post, "/v1/decisions", options: RouteOptions(bodyBytesMax: bodyBytesMax)) { request, response in
-            decide(api, request, &response)
-        }
+        router.add(
+            .post, "/v1/decisions", options: RouteOptions(bodyBytesMax: bodyBytesMax),
+            IdempotencyDesk.once(api) { request, response in decide(api, request, &response) })
     }
 
     private static func decide(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> Outcome {
         let loop = api.loops[request.loop]
         let isDryRun = request.query("dryRun", is: "true")
-        let elements: [ObservationRequest]
+        var elements: [ObservationRequest]
         do throws(Refusal) {
             elements = try read(request, loop)
         } catch {
@@ -31,6 +31,10 @@ enum BatchRoute {
             response.problem(
                 .serviceUnavailable, detail: "Too many decisions wait for the disk. Try again in a second.")
             return .respond
+        }
+        if let id = IdempotencyDesk.decisionID(request, api) {
+            for index in elements.indices where elements[index].id == nil { elements[index].id = "\(id)-\(index)" }
+            return decideLater(elements, isDryRun: isDryRun, api, request.deferral())
         }
         // What needs the database (a new application, a decision that was made before) must not hold up the loop.
         let isSimple = elements.allSatisfy { element in
@@ -63,14 +67,14 @@ enum BatchRoute {
                 batch.add(element, at: index, api, &api.backgroundLoop.decisions, mayWait: true)
             }
             let answer = ResponseBytes(body: batch.answer())
-            guard !batch.pending.isEmpty else { return api.server.complete([(deferral, answer)]) }
+            guard !batch.pending.isEmpty else { return api.complete(deferral, answer) }
             let (pending, agents) = (batch.pending, batch.agents)
             api.recorder.submit(pending) { error in
                 if let error {
                     for agent in agents { agent.invalidate() }
-                    api.server.complete([(deferral, DecideRoute.failure(error))])
+                    api.complete(deferral, DecideRoute.failure(error))
                 } else {
-                    api.server.complete([(deferral, answer)])
+                    api.complete(deferral, answer)
                     for (entry, agent) in zip(pending, agents) { DecideRoute.committed(entry, agent, api) }
                 }
             }
@@ -142,7 +146,8 @@ private struct Batch: ~Copyable {
                 agent = present
             } else {
                 guard mayWait else { throw Refusal(.conflict, "\(name) has just been deleted. Send it once more.") }
-                agent = try isDryRun
+                agent =
+                    try isDryRun
                     ? api.directory.draft(name, at: now) : api.directory.create(name, profile: Profile(), at: now)
             }
             let result = agent.decide(

@@ -23,15 +23,9 @@ enum ControlRoutes {
                 return describe(agent, api)
             }
         }
-        router.add(.get, "/v1/applications/{app}/control") { request, response in
-            do throws(Refusal) {
-                let answer = describe(try api.agent(named: request.parameter(0)), api)
-                response.contentType = answer.contentType
-                response.body(answer.body)
-            } catch {
-                error.write(to: response)
-            }
-            return .respond
+        router.add(.get, "/v1/applications/{app}/control") { request, _ in
+            let name = request.parameter(0)
+            return api.polled(request) { describe(try api.agent(named: name), api) }
         }
         registerKillSwitch(on: &router, api)
     }

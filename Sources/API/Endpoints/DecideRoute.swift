@@ -9,7 +9,10 @@ import Store
 enum DecideRoute {
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(.post, "/v1/applications/{app}/decisions") { request, response in
-            decide(api, request, &response)
+            guard request.headerBytes("idempotency-key") == nil else {
+                return decideOnce(api, request, &response)
+            }
+            return decide(api, request, &response)
         }
     }
 
@@ -42,7 +45,9 @@ enum DecideRoute {
         }
         let name = request.parameter(0)
         guard let agent = api.registry[name] else {
-            return create(name, parsed, isDryRun: isDryRun, api, request)
+            // The first observation of an unknown application creates it with the default profile.
+            LaterDecision.decide(parsed, of: name, isDryRun: isDryRun, request.deferral(), api)
+            return .deferred
         }
         let now = api.now(parsed.observation.time)
         let result = agent.decide(
@@ -57,7 +62,9 @@ enum DecideRoute {
             loop.waiting.append(request.deferral())
             return .deferred
         case .repeated(let seq):
-            return api.later(request) { try repeated(seq, agent, api) }
+            let deferral = request.deferral()
+            api.inBackground(deferral) { try LaterDecision.answer(seq, of: name, deferral, api) }
+            return .deferred
         case .unavailable:
             return api.later(request) {
                 _ = try api.agent(named: name)
@@ -70,46 +77,28 @@ enum DecideRoute {
         }
     }
 
-    /// The first observation of an unknown application creates it with the default profile.
-    private static func create(
-        _ name: String, _ parsed: ObservationRequest, isDryRun: Bool, _ api: APIContext, _ request: borrowing Request
+    /// The same with an Idempotency-Key, away from the loop: whoever wants speed gives the observation an `id` instead.
+    private static func decideOnce(
+        _ api: APIContext, _ request: borrowing Request, _ response: inout Response
     ) -> Outcome {
-        let deferral = request.deferral()
-        api.background.async {
-            let loop = api.backgroundLoop
-            do {
-                let now = api.now(parsed.observation.time)
-                let agent =
-                    isDryRun
-                    ? try api.directory.draft(name, at: now)
-                    : try api.directory.create(name, profile: Profile(), at: now)
-                let result = agent.decide(
-                    parsed.observation, at: now, clientID: parsed.id, warnings: warnings(parsed.unknown),
-                    isDryRun: isDryRun, context: &loop.decisions, sequence: api.nextSeq)
-                guard case .decided(let decision, let closed) = result else {
-                    throw Refusal(.conflict, "Another request has just created this application. Send it once more.")
+        // A dry run has no effect that could happen twice.
+        guard !request.query("dryRun", is: "true") else { return decide(api, request, &response) }
+        return api.idempotency.carryOut(request, &response, api) { request, response in
+            do throws(JSONParser.ParseFailure) {
+                let parser = api.loops[request.loop].parser
+                var parsed = ObservationCodec.decode(try parser.parse(padded: request.body))
+                guard parsed.errors.isEmpty else {
+                    refuse(parsed.errors, &response)
+                    return .respond
                 }
-                var json = JSONWriter()
-                DecisionCodec.write(decision, application: name, to: &json)
-                let answer = ResponseBytes(body: json.bytes)
-                if isDryRun { return api.server.complete([(deferral, answer)]) }
-                let pending = PendingDecision(decision, closed: closed)
-                api.recorder.submit([pending]) { error in
-                    if let error {
-                        agent.invalidate()
-                        api.server.complete([(deferral, failure(error))])
-                    } else {
-                        api.server.complete([(deferral, answer)])
-                        Self.committed(pending, agent, api)
-                    }
-                }
-            } catch let refusal as Refusal {
-                api.server.complete([(deferral, refusal.response)])
+                parsed.id = parsed.id ?? IdempotencyDesk.decisionID(request, api)
+                LaterDecision.decide(parsed, of: request.parameter(0), isDryRun: false, request.deferral(), api)
+                return .deferred
             } catch {
-                api.server.complete([(deferral, failure(error))])
+                Refusal(error).write(to: response)
+                return .respond
             }
         }
-        return .deferred
     }
 
     /// Hands the decisions of one drain to the recorder; their answers leave after that one commit.
@@ -135,15 +124,6 @@ enum DecideRoute {
     /// A finished episode is on disk: there is something to learn from.
     static func committed(_ pending: PendingDecision, _ agent: Agent, _ api: APIContext) {
         if pending.closed != nil { api.trainer.enqueue(agent) }
-    }
-
-    private static func repeated(_ seq: Int64, _ agent: Agent, _ api: APIContext) throws -> ResponseBytes {
-        guard let decision = try api.database.decision(seq: seq) else {
-            throw Refusal(.conflict, "A decision with this id is being made right now. Ask for it again.")
-        }
-        var json = JSONWriter()
-        DecisionCodec.write(decision, application: agent.name, to: &json)
-        return ResponseBytes(body: json.bytes)
     }
 
     private static func write(_ decision: Decision, _ name: String, _ loop: LoopContext, _ response: borrowing Response) {

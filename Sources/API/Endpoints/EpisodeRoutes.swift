@@ -6,7 +6,7 @@ import Store
 
 enum EpisodeRoutes {
     static func register(on router: inout Router, _ api: APIContext) {
-        router.add(.post, "/v1/applications/{app}/episodes") { request, response in
+        let start: Handler = { request, response in
             ControlRoutes.act(api, request, &response, "episode.start", read: { _ in }) { agent, order, _ in
                 let running = agent.runningEpisode
                 // An episode without a step has not begun: it is the new one.
@@ -19,7 +19,7 @@ enum EpisodeRoutes {
                     running.steps > 0 ? running.number + 1 : running.number, "beginsWithNextDecision", .created)
             }
         }
-        router.add(.post, "/v1/applications/{app}/episodes/{id}/end") { request, response in
+        let end: Handler = { request, response in
             let text = request.parameter(1)
             return ControlRoutes.act(api, request, &response, "episode.end", read: { _ in }) { agent, order, _ in
                 let running = agent.runningEpisode
@@ -35,6 +35,8 @@ enum EpisodeRoutes {
                 return answer(number, "endsWithNextDecision", .ok)
             }
         }
+        router.add(.post, "/v1/applications/{app}/episodes", IdempotencyDesk.once(api, start))
+        router.add(.post, "/v1/applications/{app}/episodes/{id}/end", IdempotencyDesk.once(api, end))
     }
 
     /// The observation of the next decision earns the last step's reward: only then is an episode complete.

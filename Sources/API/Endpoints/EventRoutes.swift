@@ -62,7 +62,7 @@ enum EventRoutes {
             error.write(to: response)
             return .respond
         }
-        return api.later(request) { [filter] in
+        return api.polled(request) { [filter] in
             let (items, last) = try read(filter)
             var json = JSONWriter(reserving: 256 * items.count + 64)
             json.array { json in for item in items { item(&json) } }

@@ -1,12 +1,26 @@
-// /livez and /readyz: whether the process works, and whether it should be sent work.
+// /livez and /readyz: whether the process works, and whether it should be sent work. `?verbose` goes component by component.
 
 import Agents
 import HTTPServer
 import Store
 
 enum HealthRoutes {
+    /// One part of the server: what it says of itself, and whether that is bad.
+    private struct Component {
+        var name: String
+        var state = "ok"
+        /// It keeps the server from doing its work.
+        var hasFailed = false
+        /// It cannot do its own work, but decisions do not need it.
+        var isImpaired = false
+    }
+
     static func register(on router: inout Router, _ api: APIContext) {
-        router.add(.get, "/livez") { _, response in
+        router.add(.get, "/livez") { request, response in
+            guard request.query("verbose") == nil else {
+                // Through the queue that nearly all routes need: if it hangs, this answer does not come either.
+                return api.later(request) { ResponseBytes(contentType: .plainText, body: text(living(api))) }
+            }
             response.contentType = .plainText
             response.body("ok\n")
             return .respond
@@ -15,35 +29,57 @@ enum HealthRoutes {
             let isVerbose = request.query("verbose") != nil
             guard api.isReady else {
                 response.addHeader("Retry-After", "1")
-                response.problem(.serviceUnavailable, detail: "The server is starting or stopping.")
+                response.problem(
+                    .serviceUnavailable, detail: "The server is starting or stopping.",
+                    errors: [ProblemItem(pointer: "/server", code: "failed", detail: "It is starting or stopping.")])
                 return .respond
             }
             return api.later(request) { ready(api, isVerbose: isVerbose) }
         }
     }
 
-    /// Component by component; the database is really written to.
+    private static func living(_ api: APIContext) -> [Component] {
+        let statistics = api.server.statistics
+        return [
+            Component(name: "loops", state: "ok: \(statistics.connectionsOpen) connections"),
+            Component(name: "background", state: "ok"), trainer(api),
+        ]
+    }
+
+    /// Training may fail for one application while every decision is still answered.
+    private static func trainer(_ api: APIContext) -> Component {
+        if let failure = api.trainer.lastFailure { return Component(name: "trainer", state: failure, isImpaired: true) }
+        return Component(name: "trainer", state: "ok: \(api.trainer.backlog) applications wait for training")
+    }
+
+    /// The database is really written to.
     private static func ready(_ api: APIContext, isVerbose: Bool) -> ResponseBytes {
-        var components: [(name: String, failure: String?)] = []
+        var database = Component(name: "database")
         do {
             try api.database.probe()
-            components.append(("database", nil))
         } catch {
-            components.append(("database", "\(error)"))
+            database.state = "it cannot be written: \(error)"
+            database.hasFailed = true
         }
-        components.append(("recorder", api.recorder.isOverloaded ? "too many decisions wait for the disk" : nil))
-        components.append(("trainer", api.trainer.lastFailure))
-        // Training may fail for one application while every decision is still answered.
-        let failures = components.filter { $0.failure != nil && $0.name != "trainer" }
-        guard failures.isEmpty else {
+        var recorder = Component(name: "recorder")
+        if api.recorder.isOverloaded {
+            recorder.state = "\(Recorder.waitingMax) or more decisions wait for the disk"
+            recorder.hasFailed = true
+        }
+        let components = [Component(name: "server"), database, recorder, trainer(api)]
+        let failed = components.filter(\.hasFailed)
+        guard failed.isEmpty else {
             return .problem(
-                .serviceUnavailable,
-                detail: failures.map { "\($0.name): \($0.failure ?? "")" }.joined(separator: "; "),
+                .serviceUnavailable, detail: failed.map { "\($0.name): \($0.state)" }.joined(separator: "; "),
+                errors: failed.map { ProblemItem(pointer: "/\($0.name)", code: "failed", detail: $0.state) },
                 headers: [("Retry-After", "1")])
         }
-        let text =
-            isVerbose
-            ? components.map { "[\($0.failure == nil ? "+" : "-")] \($0.name) \($0.failure ?? "ok")\n" }.joined() : "ok\n"
-        return ResponseBytes(contentType: .plainText, body: Array(text.utf8))
+        return ResponseBytes(contentType: .plainText, body: isVerbose ? text(components) : Array("ok\n".utf8))
+    }
+
+    /// A line for each component: `[+] name state`, as Kubernetes' own health endpoints write it.
+    private static func text(_ components: [Component]) -> [UInt8] {
+        let lines = components.map { "[\($0.hasFailed || $0.isImpaired ? "-" : "+")] \($0.name) \($0.state)\n" }
+        return Array(lines.joined().utf8)
     }
 }

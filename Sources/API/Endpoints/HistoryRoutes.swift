@@ -33,7 +33,7 @@ enum HistoryRoutes {
                     errors: [ProblemItem(pointer: "/points", code: "range", detail: "A whole number from 2 to \(pointsMax).")])
                 return .respond
             }
-            return api.later(request) { try rewards(name, points, api) }
+            return api.polled(request) { try rewards(name, points, api) }
         }
     }
 

@@ -19,13 +19,15 @@ enum InferRoutes {
             response.body(api.isReady ? "{\"ready\":true}" : "{\"ready\":false}")
             return .respond
         }
-        router.add(.post, "/v2/models/{app}/infer") { request, response in infer(api, request, &response) }
+        router.add(
+            .post, "/v2/models/{app}/infer",
+            IdempotencyDesk.once(api) { request, response in infer(api, request, &response) })
     }
 
     private static func infer(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> Outcome {
         let name = request.parameter(0)
         let isDryRun = request.query("dryRun", is: "true")
-        let parsed: ObservationRequest
+        var parsed: ObservationRequest
         do {
             parsed = read(try api.loops[request.loop].parser.parse(padded: request.body))
         } catch {
@@ -36,42 +38,8 @@ enum InferRoutes {
             DecideRoute.refuse(parsed.errors, &response)
             return .respond
         }
-        let deferral = request.deferral()
-        api.inBackground(deferral) {
-            let loop = api.backgroundLoop
-            let now = api.now(parsed.observation.time)
-            let agent = try api.registry[name]
-                ?? (isDryRun
-                    ? api.directory.draft(name, at: now) : api.directory.create(name, profile: Profile(), at: now))
-            switch agent.decide(
-                parsed.observation, at: now, clientID: parsed.id, warnings: DecideRoute.warnings(parsed.unknown),
-                isDryRun: isDryRun, context: &loop.decisions, sequence: api.nextSeq)
-            {
-            case .decided(let decision, let closed):
-                let answer = ResponseBytes(body: write(decision, name))
-                if isDryRun { return api.server.complete([(deferral, answer)]) }
-                let pending = PendingDecision(decision, closed: closed)
-                api.recorder.submit([pending]) { error in
-                    if let error {
-                        agent.invalidate()
-                        api.server.complete([(deferral, DecideRoute.failure(error))])
-                    } else {
-                        api.server.complete([(deferral, answer)])
-                        DecideRoute.committed(pending, agent, api)
-                    }
-                }
-            case .repeated(let seq):
-                guard let decision = try api.database.decision(seq: seq) else {
-                    throw Refusal(.conflict, "A decision with this id is being made right now. Ask for it again.")
-                }
-                api.server.complete([(deferral, ResponseBytes(body: write(decision, name)))])
-            case .unavailable:
-                try api.directory.load(agent)
-                throw Refusal(
-                    .serviceUnavailable, "The application was read again. Send it once more.",
-                    headers: [("Retry-After", "1")])
-            }
-        }
+        parsed.id = parsed.id ?? IdempotencyDesk.decisionID(request, api)
+        LaterDecision.decide(parsed, of: name, isDryRun: isDryRun, request.deferral(), api, form: write)
         return .deferred
     }
 

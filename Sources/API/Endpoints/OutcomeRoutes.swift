@@ -7,18 +7,22 @@ import Store
 
 enum OutcomeRoutes {
     static func register(on router: inout Router, _ api: APIContext) {
-        router.add(.post, "/v1/applications/{app}/decisions/{id}/outcome") { request, response in
-            let (name, id) = (request.parameter(0), request.parameter(1))
-            guard let outcome = read(api, request, &response) else { return .respond }
-            let now = api.now(nil)
-            return api.later(request) { try note(outcome, of: id, name, at: now, api) }
-        }
-        router.add(.post, "/v1/applications/{app}/approve") { request, response in
-            ControlRoutes.act(api, request, &response, "approve", read: { $0.text("id", max: 64) }) {
-                agent, order, id in
-                try approve(agent, id, order, api)
-            }
-        }
+        router.add(
+            .post, "/v1/applications/{app}/decisions/{id}/outcome",
+            IdempotencyDesk.once(api) { request, response in
+                let (name, id) = (request.parameter(0), request.parameter(1))
+                guard let outcome = read(api, request, &response) else { return .respond }
+                let now = api.now(nil)
+                return api.later(request) { try note(outcome, of: id, name, at: now, api) }
+            })
+        router.add(
+            .post, "/v1/applications/{app}/approve",
+            IdempotencyDesk.once(api) { request, response in
+                ControlRoutes.act(api, request, &response, "approve", read: { $0.text("id", max: 64) }) {
+                    agent, order, id in
+                    try approve(agent, id, order, api)
+                }
+            })
     }
 
     private static func read(

@@ -13,13 +13,17 @@ enum TrainingRoutes {
                 (.stage(stage.0, hold: stage.hold), #"{"stage":"\#(stage.0.rawValue)","hold":\#(stage.hold)}"#)
             }
         }
-        router.add(.post, "/v1/applications/{app}/retrain") { request, response in
-            order(api, request, &response, "retrain", read: { _ in }) { _, _ in (.retrain, "{}") }
-        }
-        router.add(.post, "/v1/applications/{app}/reset") { request, response in
-            order(api, request, &response, "reset", read: { _ in }) { _, _ in (.reset, "{}") }
-        }
-        router.add(.post, "/v1/applications/{app}/models/{version}/promote") { request, response in
+        router.add(
+            .post, "/v1/applications/{app}/retrain",
+            IdempotencyDesk.once(api) { request, response in
+                order(api, request, &response, "retrain", read: { _ in }) { _, _ in (.retrain, "{}") }
+            })
+        router.add(
+            .post, "/v1/applications/{app}/reset",
+            IdempotencyDesk.once(api) { request, response in
+                order(api, request, &response, "reset", read: { _ in }) { _, _ in (.reset, "{}") }
+            })
+        let promote: Handler = { request, response in
             let text = request.parameter(1)
             return order(api, request, &response, "promote", read: { _ in }) { agent, _ in
                 let model = try ModelRoutes.model(text, of: agent, api)
@@ -29,6 +33,7 @@ enum TrainingRoutes {
                 )
             }
         }
+        router.add(.post, "/v1/applications/{app}/models/{version}/promote", IdempotencyDesk.once(api, promote))
     }
 
     private static func readStage(_ reader: inout ObjectReader) -> (Stage, hold: Bool) {
@@ -46,10 +51,11 @@ enum TrainingRoutes {
         _ make: @escaping @Sendable (Agent, Content) throws -> (TrainingOrder, detail: String)
     ) -> HTTPServer.Outcome {
         let name = request.parameter(0)
-        guard var (order, content) = ControlRoutes.order(api, request, &response, action, read) else { return .respond }
+        guard let (given, content) = ControlRoutes.order(api, request, &response, action, read) else { return .respond }
+        var order = given
         order.application = name
         let deferral = request.deferral()
-        api.inBackground(deferral) { [order, content] in
+        api.inBackground(deferral) { [order] in
             let agent = try api.agent(named: name)
             let (training, detail) = try make(agent, content)
             carryOut(training, agent, order, detail, deferral, api)
@@ -75,7 +81,7 @@ enum TrainingRoutes {
                     json.member("stage", assignment.stage.rawValue)
                     json.member("modelVersion", assignment.version)
                 }
-                api.server.complete([(deferral, ResponseBytes(body: json.bytes))])
+                api.complete(deferral, ResponseBytes(body: json.bytes))
             }
         }
     }

@@ -129,7 +129,7 @@ struct Conversation {
             percentDecoded(bytes.part(head.path), plusIsSpace: false) == nil
                 || percentDecoded(bytes.part(head.query), plusIsSpace: true) == nil
         {
-            throw .bad("target", "the target's percent-encoding is not text in UTF-8")
+            throw .bad("target", "the target holds control characters, or percent-encoding that is not UTF-8")
         }
         context.draft.reset()
         let match = route(inbox, context)

@@ -20,8 +20,8 @@ public enum Method: UInt8, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// Recognises `bytes`, case-sensitively (RFC 9110 9.1); nil when the method is unknown, or is one that only a
-    /// proxy could serve (CONNECT) or that echoes credentials (TRACE).
+    /// Recognises `bytes`, case-sensitively (RFC 9110 9.1); nil when the method is unknown, or CONNECT, which only
+    /// a proxy could serve.
     init?(_ bytes: UnsafeRawBufferPointer) {
         switch bytes.count {
         case 3:
@@ -44,7 +44,7 @@ public enum Method: UInt8, Sendable, Hashable, CaseIterable {
     private static let unrouted: [StaticString] = [
         "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "M-SEARCH", "MERGE",
         "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "NOTIFY", "ORDERPATCH",
-        "PROPFIND", "PROPPATCH", "PURGE", "QUERY", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "UNBIND",
+        "PROPFIND", "PROPPATCH", "PURGE", "QUERY", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "TRACE", "UNBIND",
         "UNCHECKOUT", "UNLINK", "UNLOCK", "UNSUBSCRIBE", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
     ]
 }
