@@ -97,7 +97,7 @@ public struct BehaviorCloning: Sendable {
         let batches = Batching(table, options.minibatch, isRecurrent: shape.recurrentSize > 0)
         let longest = table.episodes.reduce(0) { Swift.max($0, $1.count) }
         let work = ActorCritic.Workspace(
-            network, rows: Swift.max(batches.maxRows, longest), lanes: batches.maxLanes)
+            network, rows: Swift.max(batches.maxRows(1), longest), lanes: batches.maxLanes(1))
         var order = Array(0..<batches.units)
         var count: Float = 0
         for epoch in 0..<Swift.max(options.epochs, 1) {
@@ -106,7 +106,7 @@ public struct BehaviorCloning: Sendable {
                 diagnostics.explainedVariance = explainedVariance(values: targets.values, returns: targets.returns)
             }
             generator.shuffle(&order)
-            for minibatch in batches.minibatches(order, table: table) {
+            for minibatch in batches.minibatches(order, shards: 1, table: table).joined() {
                 table.load(minibatch, into: work)
                 work.gradients.clear()
                 backpropagate(minibatch, table: table, targets: targets, work: work, diagnostics: &diagnostics)

@@ -155,6 +155,12 @@ public struct PPO: Sendable {
 
     /// Learns from episodes that were played with `policy` as it stood before this call.
     public mutating func update(_ episodes: [Episode]) -> Diagnostics {
+        update(episodes, shards: 1, spread: sequentially)
+    }
+
+    /// The same, the gradient of each minibatch summed from `shards` parts that `spread` may compute side by side. The
+    /// weights depend on the number of parts (rounding), not on the threads.
+    public mutating func update(_ episodes: [Episode], shards: Int, spread: Spread) -> Diagnostics {
         let valid = episodes.filter { $0.isValid(for: shape) }
         var diagnostics = Diagnostics()
         diagnostics.skippedEpisodes = episodes.count - valid.count
@@ -164,7 +170,7 @@ public struct PPO: Sendable {
         let targets = Targets(valid, options: options)
         diagnostics.steps = table.rows
         diagnostics.explainedVariance = explainedVariance(values: targets.oldValues, returns: targets.returns)
-        learn(table, targets: targets, diagnostics: &diagnostics)
+        learn(table, targets: targets, shards: Swift.max(shards, 1), spread: spread, diagnostics: &diagnostics)
         updates += 1
         return diagnostics
     }
@@ -194,9 +200,13 @@ public struct PPO: Sendable {
         }
     }
 
-    private mutating func learn(_ table: StepTable, targets: Targets, diagnostics: inout Diagnostics) {
+    private mutating func learn(
+        _ table: StepTable, targets: Targets, shards: Int, spread: Spread, diagnostics: inout Diagnostics
+    ) {
         let batches = Batching(table, options.minibatch, isRecurrent: shape.recurrentSize > 0)
-        let work = ActorCritic.Workspace(network, rows: batches.maxRows, lanes: batches.maxLanes)
+        let works = (0..<shards).map { _ in
+            ActorCritic.Workspace(network, rows: batches.maxRows(shards), lanes: batches.maxLanes(shards))
+        }
         let rate = learningRate
         var order = Array(0..<batches.units)
         var count: Float = 0
@@ -205,18 +215,17 @@ public struct PPO: Sendable {
             generator.shuffle(&order)
             var epochKL: Float = 0
             var epochCount: Float = 0
-            for minibatch in batches.minibatches(order, table: table) {
-                table.load(minibatch, into: work)
-                work.gradients.clear()
-                let losses = backpropagate(minibatch, table: table, targets: targets, work: work)
+            for parts in batches.minibatches(order, shards: shards, table: table) {
+                let losses = addGradients(parts, table: table, targets: targets, works: works, spread: spread)
                 if epoch == 0 && shape.embeddingSize > 0 {
-                    collectEmbeddingGradients(minibatch, table: table, work: work)
+                    for (part, work) in zip(parts, works) { collectEmbeddingGradients(part, table: table, work: work) }
                 }
-                let norm = gradientNorm(work.gradients.pointer, count: network.layout.count)
+                let gradients = works[0].gradients.pointer
+                let norm = gradientNorm(gradients, count: network.layout.count)
                 // A gradient that is not finite would destroy the weights for good; leaving it out loses one step.
                 if norm.isFinite {
                     optimizer.update(
-                        &parameters.values, gradients: work.gradients.pointer, rate: rate,
+                        &parameters.values, gradients: gradients, rate: rate,
                         scale: clippingScale(norm: norm, limit: options.gradientNorm))
                 }
                 diagnostics.policyLoss += losses.policy
@@ -240,6 +249,29 @@ public struct PPO: Sendable {
         diagnostics.approximateKL /= count
     }
 
+    /// The gradient of one minibatch's loss, summed over its parts, into the first workspace.
+    private func addGradients(
+        _ parts: [StepTable.Minibatch], table: StepTable, targets: Targets, works: [ActorCritic.Workspace],
+        spread: Spread
+    ) -> Losses {
+        let rows = parts.reduce(0) { $0 + $1.count }
+        var losses = [Losses](repeating: Losses(), count: parts.count)
+        losses.withUnsafeMutableBufferPointer { losses in
+            spread(parts.count) { index in
+                table.load(parts[index], into: works[index])
+                works[index].gradients.clear()
+                losses[index] = backpropagate(
+                    parts[index], of: rows, table: table, targets: targets, work: works[index])
+            }
+        }
+        let sum = works[0].gradients.pointer
+        for index in parts.indices.dropFirst() {
+            let other = works[index].gradients.pointer
+            for position in 0..<network.layout.count { sum[position] += other[position] }
+        }
+        return losses.reduce(into: Losses()) { $0.add($1) }
+    }
+
     /// Means over a minibatch.
     struct Losses {
         var policy: Float = 0
@@ -247,6 +279,14 @@ public struct PPO: Sendable {
         var entropy: Float = 0
         var kl: Float = 0
         var clipFraction: Float = 0
+
+        mutating func add(_ other: Losses) {
+            policy += other.policy
+            value += other.value
+            entropy += other.entropy
+            kl += other.kl
+            clipFraction += other.clipFraction
+        }
     }
 
     /// Adds the gradient of one minibatch's loss to `work.gradients`:
@@ -255,12 +295,15 @@ public struct PPO: Sendable {
     ///     policy = -mean min(ratio A, clip(ratio) A)
     ///     value  = mean (V - return)^2 / 2
     ///     loss   = policy + valueCoefficient * value - entropy coefficient * mean entropy
+    ///
+    /// - Parameter total: rows that the means are taken over, when this is a part of a minibatch.
     func backpropagate(
-        _ minibatch: StepTable.Minibatch, table: StepTable, targets: Targets, work: ActorCritic.Workspace
+        _ minibatch: StepTable.Minibatch, of total: Int? = nil, table: StepTable, targets: Targets,
+        work: ActorCritic.Workspace
     ) -> Losses {
         let rows = minibatch.rows.count
         let count = shape.actionCount
-        let share = 1 / Float(Swift.max(minibatch.count, 1))
+        let share = 1 / Float(Swift.max(total ?? minibatch.count, 1))
         let choice = ChoiceDistribution(shape)
         var losses = Losses()
         parameters.values.withUnsafeBufferPointer { weights in
@@ -343,39 +386,41 @@ public struct PPO: Sendable {
 /// Cuts the shuffled order of an update's units, which are rows or episodes, into minibatches.
 struct Batching {
     let units: Int
-    let maxRows: Int
-    let maxLanes: Int
     private let size: Int
+    private let longest: Int
     private let isByEpisode: Bool
 
     init(_ table: StepTable, _ minibatch: PPO.Minibatch, isRecurrent: Bool) {
-        let longest = table.episodes.reduce(0) { Swift.max($0, $1.count) }
+        longest = table.episodes.reduce(0) { Swift.max($0, $1.count) }
         switch minibatch {
         case .steps(let steps) where !isRecurrent:
             isByEpisode = false
             size = Swift.min(Swift.max(steps, 1), table.rows)
             units = table.rows
-            maxRows = size
         case .steps(let steps):
             // A GRU cannot learn from single steps; as many whole episodes as make up about the same number.
             isByEpisode = true
             size = Swift.min(Swift.max(steps / Swift.max(longest, 1), 1), table.episodes.count)
             units = table.episodes.count
-            maxRows = size * longest
         case .episodes(let count):
             isByEpisode = true
             size = Swift.min(Swift.max(count, 1), table.episodes.count)
             units = table.episodes.count
-            maxRows = size * longest
         }
-        maxLanes = size
     }
 
-    /// The last minibatch takes what is left.
-    func minibatches(_ order: [Int], table: StepTable) -> [StepTable.Minibatch] {
+    /// Lanes, and rows, of the largest part of a minibatch.
+    func maxLanes(_ shards: Int) -> Int { (size + shards - 1) / shards }
+    func maxRows(_ shards: Int) -> Int { maxLanes(shards) * (isByEpisode ? longest : 1) }
+
+    /// Minibatches of at most `shards` parts each. The last one takes what is left.
+    func minibatches(_ order: [Int], shards: Int, table: StepTable) -> [[StepTable.Minibatch]] {
         stride(from: 0, to: units, by: size).map { start in
-            let chosen = order[start..<Swift.min(start + size, units)]
-            return isByEpisode ? table.minibatch(ofEpisodes: chosen) : table.minibatch(ofRows: chosen)
+            let end = Swift.min(start + size, units)
+            return stride(from: start, to: end, by: maxLanes(shards)).map { first in
+                let chosen = order[first..<Swift.min(first + maxLanes(shards), end)]
+                return isByEpisode ? table.minibatch(ofEpisodes: chosen) : table.minibatch(ofRows: chosen)
+            }
         }
     }
 }

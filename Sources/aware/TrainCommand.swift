@@ -8,15 +8,23 @@ import Simulator
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Train one policy in the tabular environment of the published code.",
+        abstract: "Train a policy: in the tabular environment of the published code, or across simulated clusters.",
         discussion: """
+            Environment cluster with --meta trains one recurrent policy across 2,000 generated applications, once for \
+            each of --seeds, judges each on 40 applications that none was trained on against rules calibrated for them, \
+            with both ways to resize, and keeps the best one that reaches the goals (reward at least 1.03 times the \
+            rules', OOM kills and core-hours at most theirs, violations at most 0.8, replica changes at most 2 times). This is how the base policy is made. \
+            Without --meta it trains on one application. The result does not depend on the number of threads.
+
+            Environment tabular:
+
             Every iteration reports the mean return of its episodes as they were played, its moving average over ten \
             iterations, utilisation, SLO preservation and steps a second. The mean return of the result comes from a \
             greedy evaluation over loads 1 to 8; the optimum beside it from dynamic programming. With --checkpoint a run \
             that was stopped goes on where it stood, with the same bytes as one that never stopped.
             """)
 
-    enum Environment: String, ExpressibleByArgument, CaseIterable { case tabular }
+    enum Environment: String, ExpressibleByArgument, CaseIterable { case tabular, cluster }
     enum Algorithm: String, ExpressibleByArgument, CaseIterable {
         case ppo, ddpg, dqn, reinforce, random, rules
         case qLearning = "q-learning"
@@ -29,7 +37,10 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "Algorithm.")
     var algorithm = Algorithm.ppo
 
-    @Flag(help: "Put a meta-learned embedding of the run's own trajectories into the state (ppo).")
+    @Flag(
+        help:
+            "tabular: put a meta-learned embedding of the run's own trajectories into the state (ppo). cluster: train one policy across applications."
+    )
     var meta = false
 
     @Option(help: "Trajectories that the embedding is made of.")
@@ -41,10 +52,11 @@ struct TrainCommand: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Mask illegal choices. The published code punishes them instead: --no-mask.")
     var mask = true
 
-    @Option(help: "Steps of an episode.")
-    var episodeSteps = 10
+    @Option(help: "Steps of an episode. (default: 10; 100 for cluster)")
+    var episodeSteps: Int?
 
-    @Option(help: "Episodes of an iteration. (default: 200 steps and at least 5; 1 for dqn and ddpg)")
+    @Option(
+        help: "Episodes of an iteration. (default: 200 steps and at least 5; 1 for dqn and ddpg; 32 for cluster)")
     var episodes: Int?
 
     @Option(help: "Iterations. (default: as many as the algorithm needs)")
@@ -56,15 +68,46 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "Folder for plots of return, utilisation and SLO preservation (SVG).")
     var plot: String?
 
-    @Option(help: "File that the run is kept in, every 100 iterations and at its end; it goes on from there.")
+    @Option(
+        help:
+            "File that the run is kept in. tabular: it goes on from there. (default for cluster: the output's name with .checkpoint)"
+    )
     var checkpoint: String?
+
+    @Flag(help: "cluster: go on from the checkpoint.")
+    var resume = false
+
+    @Option(help: "cluster: policies to train, with seeds from --seed on; the best one is kept.")
+    var seeds = 1
+
+    @Option(help: "cluster: folder of traces to train with beside generated load; the first 55 % of each are used.")
+    var traces: String?
+
+    @Option(help: "cluster: file for the policy; a description goes beside it, as .json.")
+    var output: String?
+
+    @Option(help: "cluster: threads. The result is the same. (default: all cores)")
+    var threads: Int?
 
     @Flag(help: "One JSON document on standard output.")
     var json = false
 
     func validate() throws {
-        guard (1...100_000).contains(episodeSteps) else {
+        if let episodeSteps, !(1...100_000).contains(episodeSteps) {
             throw ValidationError("--episode-steps \(episodeSteps) is outside 1 to 100000.")
+        }
+        guard (1...100).contains(seeds) else { throw ValidationError("--seeds \(seeds) is outside 1 to 100.") }
+        if let threads, !(1...256).contains(threads) {
+            throw ValidationError("--threads \(threads) is outside 1 to 256.")
+        }
+        guard environment == .cluster || (!resume && seeds == 1 && traces == nil && output == nil) else {
+            throw ValidationError("--resume, --seeds, --traces and --output are for --environment cluster.")
+        }
+        guard environment == .tabular || algorithm == .ppo else {
+            throw ValidationError("--environment cluster works with --algorithm ppo.")
+        }
+        guard environment == .tabular || output != nil || (!resume && checkpoint == nil) else {
+            throw ValidationError("--environment cluster keeps a checkpoint only with --output.")
         }
         if let episodes, !(1...100_000).contains(episodes) {
             throw ValidationError("--episodes \(episodes) is outside 1 to 100000.")
@@ -77,7 +120,10 @@ struct TrainCommand: AsyncParsableCommand {
         }
     }
 
+    private var steps: Int { episodeSteps ?? 10 }
+
     func run() async throws {
+        if environment == .cluster { return try await ClusterTraining(self).run() }
         var report: TrainReport
         switch algorithm {
         case .ppo where meta:
@@ -86,19 +132,19 @@ struct TrainCommand: AsyncParsableCommand {
                 training(
                     MetaPPO(
                         shape: TabularPresets.shape(embeddingSize: 32),
-                        options: TabularPresets.ppo(steps: episodeSteps),
+                        options: TabularPresets.ppo(steps: steps),
                         buffer: buffer, seed: seed))
             }
         case .ppo:
             report = try train {
                 training(
-                    PPO(shape: TabularPresets.shape(), options: TabularPresets.ppo(steps: episodeSteps), seed: seed))
+                    PPO(shape: TabularPresets.shape(), options: TabularPresets.ppo(steps: steps), seed: seed))
             }
         case .reinforce:
             report = try train {
                 training(
                     REINFORCE(
-                        shape: TabularPresets.shape(), options: TabularPresets.reinforce(steps: episodeSteps),
+                        shape: TabularPresets.shape(), options: TabularPresets.reinforce(steps: steps),
                         seed: seed))
             }
         case .dqn:
@@ -112,30 +158,30 @@ struct TrainCommand: AsyncParsableCommand {
                 training(DDPG(shape: TabularPresets.shape(), options: TabularPresets.ddpg, seed: seed), episodes: 1)
             }
         case .qLearning:
-            report = try train { TabularQLearning(reward: reward, episodeSteps: episodeSteps, seed: seed) }
+            report = try train { TabularQLearning(reward: reward, episodeSteps: steps, seed: seed) }
         case .random:
-            report = try train { TabularBaseline(.random, reward: reward, episodeSteps: episodeSteps, seed: seed) }
+            report = try train { TabularBaseline(.random, reward: reward, episodeSteps: steps, seed: seed) }
         case .rules:
-            report = try train { TabularBaseline(.rules, reward: reward, episodeSteps: episodeSteps, seed: seed) }
+            report = try train { TabularBaseline(.rules, reward: reward, episodeSteps: steps, seed: seed) }
         }
         report.environment = environment.rawValue
         report.algorithm = algorithm.rawValue + (meta ? "+meta" : "")
         report.seed = seed
-        report.optimum = TabularOptimum.meanTotalReward(steps: episodeSteps, reward: reward)
+        report.optimum = TabularOptimum.meanTotalReward(steps: steps, reward: reward)
         if let plot { try report.writePlots(to: plot) }
         print(json ? try report.json() : report.text())
     }
 
     private func training<L: Learner>(_ learner: L, episodes preset: Int? = nil) -> TabularTraining<L> {
         TabularTraining(
-            learner, reward: reward, masksIllegal: mask, episodeSteps: episodeSteps,
-            episodesPerIteration: episodes ?? preset ?? TabularPresets.episodesPerIteration(steps: episodeSteps),
+            learner, reward: reward, masksIllegal: mask, episodeSteps: steps,
+            episodesPerIteration: episodes ?? preset ?? TabularPresets.episodesPerIteration(steps: steps),
             seed: seed)
     }
 
     /// Carries out the run, from its checkpoint if there is one.
     private func train<Run: TabularRun>(_ make: () -> Run) throws -> TrainReport {
-        let total = iterations ?? TabularPresets.iterations(algorithm.rawValue, steps: episodeSteps)
+        let total = iterations ?? TabularPresets.iterations(algorithm.rawValue, steps: steps)
         let file = checkpoint.map { TrainCheckpoint(path: $0, settings: settings) }
         var (run, curve) = try file?.read(Run.self) ?? (make(), [])
         let progress = TrainProgress(total: total)
@@ -158,7 +204,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     /// What a checkpoint must have been made with to be gone on from.
     private var settings: String {
-        "\(environment) \(algorithm) meta \(meta) \(metaBuffer) \(reward) mask \(mask) steps \(episodeSteps) "
+        "\(environment) \(algorithm) meta \(meta) \(metaBuffer) \(reward) mask \(mask) steps \(steps) "
             + "episodes \(episodes ?? 0) seed \(seed)"
     }
 }

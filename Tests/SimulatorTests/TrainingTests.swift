@@ -1,5 +1,6 @@
 // Learning in the simulated cluster: the world is sound, and training on it gets better and repeats itself.
 
+import Dispatch
 import Learning
 import Neural
 import Scaling
@@ -61,6 +62,47 @@ private func curriculum() -> ClusterCurriculum {
         #expect(train(1) != train(2))
     }
 
+    @Test func threadsDoNotChangeTheWeights() {
+        func train(_ spread: Spread) -> [Float] {
+            var trainer = ClusterTrainer(curriculum: curriculum(), options: options(64), seed: 1)
+            trainer.run(spread: spread)
+            return trainer.policy.parameters
+        }
+        let backwards: Spread = { count, unit in for index in (0..<count).reversed() { unit(index) } }
+        let parallel: Spread = { count, unit in
+            nonisolated(unsafe) let unit = unit
+            DispatchQueue.concurrentPerform(iterations: count) { unit($0) }
+        }
+        let alone = train(sequentially)
+        #expect(train(backwards) == alone)
+        #expect(train(parallel) == alone)
+    }
+
+    @Test func aRunGoesOnFromItsCheckpointWithTheSameBytes() throws {
+        var options = options(7 * 32)
+        options.renewal = 2
+        var whole = ClusterTrainer(curriculum: curriculum(), options: options, seed: 1)
+        whole.run()
+        var first = ClusterTrainer(curriculum: curriculum(), options: options, seed: 1)
+        for _ in 0..<4 { _ = first.update() }
+        #expect(first.isAtCheckpoint)
+        let bytes = first.encode()
+        // Whatever happens after the checkpoint is lost, and done again.
+        _ = first.update()
+        var second = ClusterTrainer(curriculum: curriculum(), options: options, seed: 1)
+        try second.restore(from: bytes)
+        #expect(second.episodesDone == 128)
+        second.run()
+        #expect(second.encode() == whole.encode())
+    }
+
+    @Test func aCheckpointOfOtherOptionsIsRefused() throws {
+        let trainer = ClusterTrainer(curriculum: curriculum(), options: options(64), seed: 1)
+        var other = ClusterTrainer(curriculum: curriculum(), options: options(96), seed: 1)
+        #expect(throws: CodingFailure.self) { try other.restore(from: trainer.encode()) }
+        #expect(throws: ByteReader.Failure.self) { try other.restore(from: Array(trainer.encode().prefix(100))) }
+    }
+
     @Test func aFewHundredEpisodesTeachALot() {
         // Seed 1, 20 applications: R of the first update about 60, of the last about 78.
         var trainer = ClusterTrainer(curriculum: curriculum(), options: options(512), seed: 1)
@@ -106,5 +148,43 @@ private func curriculum() -> ClusterCurriculum {
             let cell = scenario.play(arm, application: 0)
             #expect(cell.total.steps == 100 && cell.setting.hasPrefix("from "))
         }
+    }
+}
+
+@Suite struct ClusterValidationTests {
+    private func score(reward: Double, oomKills: Double) -> ValidationScore {
+        ValidationScore(
+            resize: "inPlace", reward: reward, referenceReward: 80, wins: 1, applications: 1, oomKills: oomKills,
+            referenceOomKills: 1, violationsPercent: 0.5, referenceViolationsPercent: 1, coreHours: 1,
+            referenceCoreHours: 1, changes: 1, referenceChanges: 1)
+    }
+
+    @Test func goalsComeBeforeReward() {
+        let candidates = [
+            [score(reward: 90, oomKills: 1.5)], [score(reward: 86, oomKills: 0.9)], [score(reward: 87, oomKills: 1)],
+        ]
+        #expect(ClusterValidation.best(of: candidates) == 2)
+        #expect(ClusterValidation.best(of: Array(candidates.prefix(1))) == 0)
+        #expect(ClusterValidation.best(of: []) == nil)
+        #expect(abs(candidates[0][0].excess - 0.5) < 1e-9)
+        #expect(abs(score(reward: 80, oomKills: 1).excess - 0.3) < 1e-9)
+    }
+
+    @Test func validationApplicationsAreNeitherTrainedOnNorTested() {
+        let validation = Set(SyntheticApplication.validation.map(\.name))
+        let trained = Set(ClusterCurriculum.base(seed: 1, traces: []).applications.map(\.name))
+        let split = SyntheticApplication.split(seed: 1)
+        #expect(validation.count == 40 && trained.count == 2000)
+        #expect(validation.isDisjoint(with: trained) && validation.isSubset(of: split.training.map(\.name)))
+        #expect(trained.isDisjoint(with: split.test.map(\.name)))
+    }
+
+    @Test func aPolicyIsJudgedBesideTheRules() throws {
+        let validation = ClusterValidation(
+            applications: Array(SyntheticApplication.validation.prefix(1)), traces: [], windows: 1, modes: [.restart])
+        let scores = validation.score(Policy(shape: .cluster(), seed: 1))
+        let score = try #require(scores.first)
+        #expect(scores.count == 1 && score.resize == "restart" && score.applications == 1)
+        #expect(score.referenceReward > 50 && score.reward.isFinite && score.coreHours > 0)
     }
 }

@@ -76,11 +76,12 @@ struct ApplicationView: Sendable {
 extension PolicyShape {
     /// The network for clusters (LEARNING): 52 features, three heads, a GRU of 32 and two layers of 64.
     public static func cluster(
-        space: ActionSpace = .standard, recurrentSize: Int = 32, embeddingSize: Int = 0, isExtended: Bool = false
+        space: ActionSpace = .standard, recurrentSize: Int = 32, embeddingSize: Int = 0, hidden: [Int] = [64, 64],
+        isExtended: Bool = false
     ) -> PolicyShape {
         PolicyShape(
             observationSize: ApplicationView.stateSize(isExtended: isExtended), embeddingSize: embeddingSize,
             recurrentSize: recurrentSize,
-            hidden: [64, 64], heads: space.headSizes, noOps: space.heads.map(\.noop))
+            hidden: hidden, heads: space.headSizes, noOps: space.heads.map(\.noop))
     }
 }

@@ -64,13 +64,17 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
 
     private static let subSteps = 12
 
-    public mutating func reset(using generator: inout RandomGenerator) {
+    public mutating func reset(using generator: inout RandomGenerator) { reset(using: &generator, stay: nil) }
+
+    /// - Parameter stay: Decision steps until the next application comes; nil = the curriculum's.
+    public mutating func reset(using generator: inout RandomGenerator, stay: Int?) {
+        let steps = stay ?? curriculum.staySteps
         var random = SimulationRandom(seed: generator.next())
         let application = curriculum.applications[Int(random.next() % UInt64(curriculum.applications.count))]
         var profile = application.profile
         profile.reward = curriculum.reward
         let capacity = application.capacity(profile: profile)
-        load = LoadLevel.scale(shape(&random), to: LoadLevel.draw(using: &random), of: capacity)
+        load = LoadLevel.scale(shape(&random, steps: steps), to: LoadLevel.draw(using: &random), of: capacity)
         position = 0
         let initial = profile.clamp(start(application, random: &random))
         cluster = Cluster(
@@ -83,8 +87,7 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
     }
 
     /// A load for one stay. A trace that is too short is played forth and back.
-    private func shape(_ random: inout SimulationRandom) -> [Double] {
-        let steps = curriculum.staySteps
+    private func shape(_ random: inout SimulationRandom, steps: Int) -> [Double] {
         guard !curriculum.traces.isEmpty, random.uniform() >= curriculum.generatedShare else {
             return LoadGenerator.window(steps: steps, seed: random.next())
         }

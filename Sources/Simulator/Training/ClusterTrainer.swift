@@ -4,7 +4,7 @@ import Learning
 import Neural
 import Scaling
 
-/// PPO over many applications side by side. Deterministic for a seed.
+/// PPO over many applications side by side. Deterministic for a seed, whatever `spread` runs at the same time.
 public struct ClusterTrainer {
     public struct Options: Sendable {
         /// Steps of an episode, as the service has them.
@@ -12,11 +12,17 @@ public struct ClusterTrainer {
         /// Episodes in all.
         public var episodes = 60_000
         public var recurrentSize = 32
+        /// Widths of the hidden layers of actor and critic.
+        public var hidden = [64, 64]
         public var ppo = PPO.Options.cluster
+        /// Updates after which every seat moves on to another application. Then its generator is all there is of it,
+        /// and a checkpoint is short: `encode` wants a multiple of this.
+        public var renewal = 150
 
         public init() {}
 
-        var updates: Int { max(1, episodes / ppo.episodesPerUpdate) }
+        /// Updates in all.
+        public var updates: Int { max(1, episodes / ppo.episodesPerUpdate) }
     }
 
     /// How training stands after an update.
@@ -38,7 +44,11 @@ public struct ClusterTrainer {
         var environment: ClusterEnvironment
         var memory: [Float]
         var generator: RandomGenerator
+        var totals = Totals()
     }
+
+    /// Parts that a minibatch's gradient is summed from, whatever the number of threads: a sum's rounding depends on it.
+    private static let shards = 2
 
     public let options: Options
     public private(set) var ppo: PPO
@@ -50,14 +60,13 @@ public struct ClusterTrainer {
         if options.ppo.finalLearningRate != nil { options.ppo.annealedUpdates = options.updates }
         self.options = options
         let shape = PolicyShape.cluster(
-            space: curriculum.space, recurrentSize: options.recurrentSize, isExtended: curriculum.isExtended)
+            space: curriculum.space, recurrentSize: options.recurrentSize, hidden: options.hidden,
+            isExtended: curriculum.isExtended)
         ppo = PPO(shape: shape, options: options.ppo, seed: seed)
         var generator = RandomGenerator(seed: seed ^ 0x5EED)
         seats = (0..<options.ppo.episodesPerUpdate).map { _ in
-            var own = generator.split()
-            var environment = ClusterEnvironment(curriculum)
-            environment.reset(using: &own)
-            return Seat(environment: environment, memory: shape.emptyMemory(), generator: own)
+            Seat(
+                environment: ClusterEnvironment(curriculum), memory: shape.emptyMemory(), generator: generator.split())
         }
     }
 
@@ -70,38 +79,59 @@ public struct ClusterTrainer {
     /// Whether all episodes were played.
     public var isDone: Bool { episodesDone >= options.episodes }
 
-    /// The policy as it stands; `policy.encode()` is its checkpoint.
+    /// The policy as it stands.
     public var policy: Policy { ppo.policy }
 
+    private var isRenewing: Bool { episodesDone / seats.count % options.renewal == 0 }
+
     /// Plays one episode in every seat and learns from them.
-    public mutating func update() -> Progress {
+    public mutating func update(spread: Spread = sequentially) -> Progress {
         let policy = ppo.policy
-        let scratch = policy.makeScratch()
-        var totals = Totals()
-        var episodes: [Episode] = []
-        episodes.reserveCapacity(seats.count)
-        for index in seats.indices {
-            episodes.append(
-                Self.play(&seats[index], policy: policy, steps: options.episodeSteps, scratch: scratch, &totals))
+        let isRenewing = isRenewing
+        let steps = options.episodeSteps
+        var episodes = [Episode](repeating: Episode(), count: seats.count)
+        episodes.withUnsafeMutableBufferPointer { episodes in
+            seats.withUnsafeMutableBufferPointer { seats in
+                spread(seats.count) { index in
+                    if isRenewing { Self.renew(&seats[index], number: index, steps: steps) }
+                    episodes[index] = Self.play(&seats[index], policy: policy, steps: steps)
+                }
+            }
         }
-        let diagnostics = ppo.update(episodes)
+        let diagnostics = ppo.update(episodes, shards: Self.shards, spread: spread)
         episodesDone += episodes.count
-        let steps = Double(episodes.count * options.episodeSteps)
-        return Progress(
-            episodes: episodesDone, totalEpisodes: options.episodes, r: totals.reward / steps * 100,
-            pricedReward: totals.priced / steps * 100, violationRate: totals.violations / steps,
-            oomKills: totals.oomKills / Double(episodes.count), changes: totals.changes / Double(episodes.count),
-            diagnostics: diagnostics)
+        return progress(diagnostics)
     }
 
     /// Updates until done. `report` may return false to stop early.
-    public mutating func run(report: (Progress) -> Bool = { _ in true }) {
+    public mutating func run(
+        report: (Progress) -> Bool = { _ in true }, spread: Spread = sequentially
+    ) {
         while !isDone {
-            guard report(update()) else { return }
+            guard report(update(spread: spread)) else { return }
         }
     }
 
+    /// Seats begin staggered, so that every update has young and old stays in it.
+    private static func renew(_ seat: inout Seat, number: Int, steps: Int) {
+        let longest = max(1, seat.environment.curriculum.staySteps / steps)
+        seat.environment.reset(using: &seat.generator, stay: (1 + number % longest) * steps)
+        seat.memory = [Float](repeating: 0, count: seat.memory.count)
+    }
+
+    private func progress(_ diagnostics: PPO.Diagnostics) -> Progress {
+        let totals = seats.reduce(into: Totals()) { $0.add($1.totals) }
+        let episodes = Double(seats.count)
+        let steps = max(totals.steps, 1)
+        return Progress(
+            episodes: episodesDone, totalEpisodes: options.episodes, r: totals.reward / steps * 100,
+            pricedReward: totals.priced / steps * 100, violationRate: totals.violations / steps,
+            oomKills: totals.oomKills / episodes, changes: totals.changes / episodes, diagnostics: diagnostics)
+    }
+
+    /// Sums over one episode, or several.
     private struct Totals {
+        var steps = 0.0
         var reward = 0.0
         var priced = 0.0
         var violations = 0.0
@@ -109,18 +139,28 @@ public struct ClusterTrainer {
         var changes = 0.0
 
         mutating func add(_ outcome: StepOutcome, priced: Float) {
+            steps += 1
             reward += outcome.reward
             self.priced += Double(priced)
             violations += outcome.violated ? 1 : 0
             oomKills += Double(outcome.oomKills)
             changes += outcome.replicasChanged ? 1 : 0
         }
+
+        mutating func add(_ other: Totals) {
+            steps += other.steps
+            reward += other.reward
+            priced += other.priced
+            violations += other.violations
+            oomKills += other.oomKills
+            changes += other.changes
+        }
     }
 
-    private static func play(
-        _ seat: inout Seat, policy: Policy, steps: Int, scratch: PolicyScratch, _ totals: inout Totals
-    ) -> Episode {
+    private static func play(_ seat: inout Seat, policy: Policy, steps: Int) -> Episode {
         let shape = policy.shape
+        let scratch = policy.makeScratch()
+        seat.totals = Totals()
         var episode = Episode()
         episode.reserve(steps: steps, shape: shape)
         if seat.environment.isOver {
@@ -146,12 +186,47 @@ public struct ClusterTrainer {
             let outcome = seat.environment.step(UnsafeBufferPointer(scratch.actions), using: &seat.generator)
             episode.rewards.append(outcome.reward)
             shape.record(reward: outcome.reward, memory: &seat.memory)
-            totals.add(seat.environment.outcome, priced: outcome.reward)
+            seat.totals.add(seat.environment.outcome, priced: outcome.reward)
         }
         state.withUnsafeMutableBufferPointer { seat.environment.observe(into: $0) }
         episode.bootstrapValue = state.withUnsafeBufferPointer { state in
             seat.memory.withUnsafeBufferPointer { policy.value(observation: state, memory: $0, scratch: scratch) }
         }
         return episode
+    }
+}
+
+extension ClusterTrainer {
+    /// Whether the run stands where `encode` may be called.
+    public var isAtCheckpoint: Bool { isRenewing || isDone }
+
+    /// Position, learner, and every seat's generator. A run that goes on from it gives the same bytes as one that was
+    /// never stopped.
+    /// - Precondition: `isAtCheckpoint`.
+    public func encode() -> [UInt8] {
+        precondition(isAtCheckpoint, "a checkpoint is written when the seats are renewed")
+        var writer = ByteWriter()
+        writer.write(UInt64(episodesDone))
+        writer.write(ppo.encode())
+        writer.write(UInt32(seats.count))
+        for seat in seats { seat.generator.encode(into: &writer) }
+        return writer.bytes
+    }
+
+    /// Goes on from what `encode` wrote in a run with the same curriculum and options.
+    /// - Throws: `CodingFailure` or `ByteReader.Failure`; then the trainer is as it was.
+    public mutating func restore(from bytes: [UInt8]) throws {
+        var reader = ByteReader(bytes)
+        let done = Int(clamping: try reader.integer(UInt64.self))
+        let learner = try PPO(decoding: try reader.byteArray())
+        guard learner.shape == ppo.shape, learner.options == ppo.options,
+            Int(try reader.integer(UInt32.self)) == seats.count
+        else { throw CodingFailure.wrongSize }
+        var generators: [RandomGenerator] = []
+        for _ in seats { generators.append(try RandomGenerator(from: &reader)) }
+        guard reader.isAtEnd else { throw CodingFailure.wrongSize }
+        ppo = learner
+        episodesDone = done
+        for index in seats.indices { seats[index].generator = generators[index] }
     }
 }
