@@ -44,13 +44,13 @@ let package = Package(
         .executableTarget(
             name: "aware",
             dependencies: [
-                "Service", "API", "Store", "HTTPServer", "Simulator", "Recommender", "Scaling", "Learning",
+                "Service", "API", "Store", "HTTPServer", "Simulator", "BasePolicy", "Recommender", "Scaling", "Learning", "Neural",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "aware-bench",
-            dependencies: ["Simulator", "Learning", "Neural", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            swiftSettings: strict),
+            dependencies: ["Simulator", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux"], swiftSettings: strict),
         .testTarget(name: "NeuralTests", dependencies: ["Neural"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),

@@ -1,6 +1,7 @@
 // `aware evaluate`: rules against policies over applications, real traces and generated loads, with a ceiling.
 
 import ArgumentParser
+import BasePolicy
 import Foundation
 import Learning
 import Scaling
@@ -16,9 +17,14 @@ struct EvaluateCommand: AsyncParsableCommand {
             reference of every claim is the best calibrated rule-based arm; 'planner' knows the future and is the \
             ceiling. Intervals are 95 % bootstrap intervals over applications. Rates are per hour of simulated time.
 
-            Arms: \(Arm.withoutLearning.map(\.name).joined(separator: ", ")); policies come from --policy and \
-            --train-episodes.
+            Arms: \(Self.armNames.joined(separator: ", ")); 'base' is the shipped base policy. More policies come from \
+            --policy and --train-episodes.
+
+            Changes for --update: \(WorkloadUpdate.all.map(\.name).joined(separator: ", ")).
             """)
+
+    /// Arms that can be named.
+    private static var armNames: [String] { Arm.withoutLearning.map(\.name) + [Arm.baseName] }
 
     @Option(help: "Applications to test on, from the 200 that are kept for it.")
     var applications = 20
@@ -44,6 +50,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "Train a policy across generated applications for so many episodes, once for each of --seeds.")
     var trainEpisodes = 0
 
+    @Option(help: "What to train: ppo (recurrent, as the base policy), dqn or reinforce (both without a memory).")
+    var algorithm = TrainedAlgorithm.ppo
+
     @Option(
         help:
             "Also play tl and tl-plus: trained on one application for --train-episodes, then on the tested one for so many."
@@ -62,6 +71,16 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "How limits are changed: inPlace or restart.")
     var resize = Profile.Resize.inPlace
 
+    @Option(help: "Steps that metrics are behind: 1 (a decision sees the step that just ended) or 2.")
+    var lag = 1
+
+    @Option(
+        help: "A change of the workload after a third of every test window, after the paper's instability scenarios.")
+    var update: String?
+
+    @Option(help: "Outages of metrics an hour in test windows, five minutes long on average.")
+    var outages = 0.0
+
     @Option(help: "File that results are kept in; a run with the same settings goes on where another stopped.")
     var results: String?
 
@@ -74,7 +93,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Flag(help: "One JSON document on standard output.")
     var json = false
 
-    @Flag(help: "Print the generated applications and stop.")
+    @Flag(help: "Print the generated applications and stop; with --json everything that the model knows of them.")
     var listApplications = false
 
     func validate() throws {
@@ -95,13 +114,19 @@ struct EvaluateCommand: AsyncParsableCommand {
         guard (1...100).contains(seeds) else { throw ValidationError("--seeds \(seeds) is outside 1 to 100.") }
         if let level, !(0.01...1).contains(level) { throw ValidationError("--level \(level) is outside 0.01 to 1.") }
         if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs \(jobs) is outside 1 to 256.") }
+        guard (1...2).contains(lag) else { throw ValidationError("--lag \(lag) is not 1 or 2.") }
+        guard (0...12).contains(outages) else { throw ValidationError("--outages \(outages) is outside 0 to 12.") }
+        if let update, !WorkloadUpdate.all.contains(where: { $0.name == update }) {
+            let known = WorkloadUpdate.all.map(\.name).joined(separator: ", ")
+            throw ValidationError("--update: there is no change \(update). Known: \(known).")
+        }
         guard generated || traces != nil else {
             throw ValidationError("There is no load: give --traces DIR or leave out --no-generated.")
         }
     }
 
     func run() async throws {
-        if listApplications { return printApplications() }
+        if listApplications { return print(try ApplicationList().text(json: json)) }
         let signals = TerminationSignals()
         let scenario = try makeScenario()
         let progress = ProgressLine()
@@ -116,7 +141,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         var arms = try chosenArms()
         var curves: [LearningCurve] = []
         if trainEpisodes > 0 {
-            let trained = await run.train(episodes: trainEpisodes, seeds: seeds, seed: seed, traces: scenario.traces)
+            let trained = await run.train(
+                algorithm, episodes: trainEpisodes, seeds: seeds, seed: seed, traces: scenario.traces)
             curves = trained.curves
             arms += trained.arms
             if adaptEpisodes > 0 {
@@ -137,22 +163,6 @@ struct EvaluateCommand: AsyncParsableCommand {
             print(try EvaluationJSON(report, scenario: scenario, cells: run.cells, curves: curves).text())
         } else {
             print(EvaluationTable(report, scenario: scenario, arms: arms, isComplete: !run.isStopped).text())
-        }
-    }
-
-    private func printApplications() {
-        let split = SyntheticApplication.split(seed: 1)
-        for (part, members) in [("training", split.training), ("test", split.test)] {
-            for application in members {
-                let size = application.defaultSize
-                let figures = [
-                    "slo \(Int((application.sloSeconds * 1000).rounded()))ms", "\(size.cpuMillicores)m",
-                    "\(size.memoryBytes >> 20)Mi",
-                    "cpu \(Int((application.service.cpuSeconds * 1e4).rounded()).tenths)ms",
-                    "io \(Int((application.service.ioSeconds * 1e4).rounded()).tenths)ms",
-                ]
-                print("\(part)\t\(application.name)\t\(figures.joined(separator: "\t"))")
-            }
         }
     }
 
@@ -180,15 +190,19 @@ struct EvaluateCommand: AsyncParsableCommand {
         scenario.steps = steps
         scenario.fixedLevel = level
         scenario.dynamics.resize = resize
+        scenario.dynamics.metricsLagSteps = lag
+        scenario.update = WorkloadUpdate.all.first { $0.name == update }
+        scenario.outagesPerHour = outages
         return scenario
     }
 
     private func chosenArms() throws -> [Arm] {
-        var result = Arm.withoutLearning
+        let all = Arm.withoutLearning + [try .shippedBase()]
+        var result = all
         if let arms {
             result = try arms.split(separator: ",").map { name in
-                guard let arm = Arm.withoutLearning.first(where: { $0.name == name }) else {
-                    let known = Arm.withoutLearning.map(\.name).joined(separator: ", ")
+                guard let arm = all.first(where: { $0.name == name }) else {
+                    let known = Self.armNames.joined(separator: ", ")
                     throw ValidationError("--arms: there is no arm \(name). Known: \(known).")
                 }
                 return arm
@@ -222,7 +236,16 @@ extension Scenario {
     }
 }
 
-extension Int {
-    /// A number of tenths as a decimal: 1234 is "123.4".
-    var tenths: String { "\(self / 10).\(self % 10)" }
+extension Arm {
+    static let baseName = "base"
+
+    /// The policy that ships with the product, as served and without adaptation.
+    static func shippedBase() throws -> Arm {
+        .policy(
+            try Policy(decoding: BasePolicy.bytes), name: baseName,
+            summary: "the shipped base policy, learned across other applications, no adaptation")
+    }
 }
+
+/// What `--train-episodes` trains.
+enum TrainedAlgorithm: String, ExpressibleByArgument, CaseIterable { case ppo, dqn, reinforce }

@@ -51,7 +51,10 @@ struct EvaluationTable {
             "reference: \(report.reference). \(report.applications.count) applications x "
                 + "\(scenario.sources.count) loads x \(scenario.windows) windows of \(scenario.steps) steps, "
                 + "resize \(scenario.dynamics.resize.rawValue), level "
-                + (scenario.fixedLevel.map { "\($0)" } ?? "log-uniform 0.15...0.9") + " of capacity.",
+                + (scenario.fixedLevel.map { "\($0)" } ?? "log-uniform 0.15...0.9") + " of capacity"
+                + (scenario.dynamics.metricsLagSteps > 1 ? ", metrics two steps behind" : "")
+                + (scenario.update.map { ", \($0.name) after a third" } ?? "")
+                + (scenario.outagesPerHour > 0 ? ", \(scenario.outagesPerHour) outages of metrics an hour." : "."),
             "calibration swept \(CalibrationGrid.summary), on training windows.",
         ]
         if !isComplete { lines.append("stopped early: only applications that every arm has played are counted.") }

@@ -49,7 +49,7 @@ final class EvaluationRun: Sendable {
 
     /// Trains one policy for each seed, across 2,000 applications that are not among the tested ones.
     func train(
-        episodes: Int, seeds: Int, seed: UInt64, traces: [LoadTrace]
+        _ algorithm: TrainedAlgorithm, episodes: Int, seeds: Int, seed: UInt64, traces: [LoadTrace]
     ) async -> (arms: [Arm], curves: [LearningCurve]) {
         progress.begin("training", total: seeds * episodes)
         await spread(seeds) { [self] index in
@@ -59,23 +59,38 @@ final class EvaluationRun: Sendable {
                     count: 2000, seed: 1000 &+ own, excluding: SyntheticApplication.split(seed: 1).test))
             curriculum.traces = traces
             curriculum.restartShare = scenario.dynamics.resize == .restart ? 1 : 0
-            var options = ClusterTrainer.Options()
-            options.episodes = episodes
-            var trainer = ClusterTrainer(curriculum: curriculum, options: options, seed: own)
-            var curve = LearningCurve(arm: "ppo-\(index + 1)")
+            var curve = LearningCurve(arm: "\(algorithm.rawValue)-\(index + 1)")
             var stretch: [Double] = []
-            trainer.run { update in
-                stretch.append(update.r / 100)
-                if update.episodes * 100 / update.totalEpisodes > curve.episodes.count || trainingEnds(update) {
-                    curve.episodes.append(update.episodes)
+            var seen = 0
+            /// One point of the curve for each percent.
+            func report(_ done: Int, _ reward: Double) -> Bool {
+                stretch.append(reward)
+                if done * 100 / episodes > curve.episodes.count || done >= episodes {
+                    curve.episodes.append(done)
                     curve.reward.append(stretch.reduce(0, +) / Double(stretch.count))
                     stretch = []
                 }
-                progress.advance(by: options.ppo.episodesPerUpdate)
+                progress.advance(by: done - seen)
+                seen = done
                 return !isStopped
             }
-            guard trainer.isDone else { return }
-            let policy = trainer.policy
+            let policy: Policy
+            switch algorithm {
+            case .ppo:
+                var options = ClusterTrainer.Options()
+                options.episodes = episodes
+                var trainer = ClusterTrainer(curriculum: curriculum, options: options, seed: own)
+                trainer.run { report($0.episodes, $0.r / 100) }
+                policy = trainer.policy
+            case .dqn:
+                let learner = DQN(shape: .cluster(recurrentSize: 0), options: ClusterPresets.dqn, seed: own)
+                policy = train(learner, curriculum, episodes: episodes, seed: own, report: report)
+            case .reinforce:
+                let learner = REINFORCE(
+                    shape: .cluster(recurrentSize: 0), options: ClusterPresets.reinforce(episodes: episodes), seed: own)
+                policy = train(learner, curriculum, episodes: episodes, seed: own, report: report)
+            }
+            guard !isStopped else { return }
             state.withLock {
                 $0.curves.append(curve)
                 $0.policies[index] = policy
@@ -84,14 +99,25 @@ final class EvaluationRun: Sendable {
         return state.withLock { state in
             let arms = state.policies.sorted { $0.key < $1.key }.map { index, policy in
                 Arm.policy(
-                    policy, name: "ppo-\(index + 1)",
-                    summary: "PPO across 2,000 applications, \(episodes) episodes, seed \(seed &+ UInt64(index))")
+                    policy, name: "\(algorithm.rawValue)-\(index + 1)",
+                    summary:
+                        "\(algorithm.rawValue) across 2,000 applications, \(episodes) episodes, seed "
+                        + "\(seed &+ UInt64(index))")
             }
             return (arms, state.curves.sorted { $0.arm < $1.arm })
         }
     }
 
-    private func trainingEnds(_ update: ClusterTrainer.Progress) -> Bool { update.episodes >= update.totalEpisodes }
+    private func train<Algorithm: Learner>(
+        _ learner: Algorithm, _ curriculum: ClusterCurriculum, episodes: Int, seed: UInt64,
+        report: (Int, Double) -> Bool
+    ) -> Policy {
+        var training = LearnerTraining(
+            learner, curriculum: curriculum, episodes: episodes, episodesPerUpdate: ClusterPresets.episodesPerUpdate,
+            seed: seed)
+        training.run(report: report)
+        return training.learner.policy
+    }
 
     /// Plays every arm on every application, application by application, so that what is done when it is stopped is
     /// a complete comparison of fewer applications.
@@ -111,8 +137,8 @@ final class EvaluationRun: Sendable {
             let cell = scenario.play(work[index].arm, application: work[index].application)
             state.withLock { state in
                 state.cells.append(cell)
-                // What was trained in this run depends on more than the settings; it is not kept.
-                if !cell.arm.hasPrefix("ppo-"), !cell.arm.hasPrefix("tl") { keep(cell, settings: settings) }
+                // What a policy does depends on more than the settings; it is played again.
+                if Arm.withoutLearning.contains(where: { $0.name == cell.arm }) { keep(cell, settings: settings) }
             }
             progress.advance(by: 1)
         }
@@ -143,13 +169,15 @@ final class EvaluationRun: Sendable {
         [
             "seed \(scenario.seed)", "windows \(scenario.windows)", "steps \(scenario.steps)",
             "level \(scenario.fixedLevel.map { "\($0)" } ?? "drawn")", "resize \(scenario.dynamics.resize.rawValue)",
-            "sources \(scenario.sources.map(\.name).joined(separator: "+"))", "model 1",
+            "sources \(scenario.sources.map(\.name).joined(separator: "+"))",
+            "lag \(scenario.dynamics.metricsLagSteps)", "update \(scenario.update?.name ?? "none")",
+            "outages \(scenario.outagesPerHour)", "model 2",
         ].joined(separator: ", ")
     }
 
     private func resume(_ arms: [Arm], settings: String) throws {
         guard let resultsFile, let bytes = FileManager.default.contents(atPath: resultsFile) else { return }
-        let names = Set(arms.map(\.name))
+        let names = Set(arms.map(\.name)).intersection(Arm.withoutLearning.map(\.name))
         let applications = Set(scenario.applications.map(\.name))
         let decoder = JSONDecoder()
         // A last line that was cut off is played again.

@@ -1,6 +1,7 @@
 // Arms: what each does, that calibration is honest, and that the ceiling is one.
 
 import Learning
+import Neural
 import Scaling
 import Testing
 
@@ -65,6 +66,24 @@ private func observation(replicas: Int, cpu: Double, latency: Double) -> Observa
         #expect(run().steps == 60)
     }
 
+    @Test func whatAPolicyLivesThroughIsRecordedForLearning() throws {
+        let trial = scenario().trials(application: 0, part: .test)[0]
+        let policy = Policy(shape: .cluster(), seed: 1)
+        var controller = PolicyController(
+            policy: policy, profile: trial.profile, initial: trial.initial, isGuarded: false,
+            sampling: RandomGenerator(seed: 3), recordsAfter: trial.warmUpSteps - 1)
+        var rewards: [Double] = []
+        _ = trial.run(&controller) { rewards.append($0.reward) }
+        let episode = try #require(controller.episode)
+        #expect(episode.count == 60 && episode.isValid(for: policy.shape))
+        #expect(episode.initialMemory.contains { $0 != 0 } && episode.bootstrapValue.isFinite)
+        // Priced rewards of noisy observations: below the truth, and moving with it.
+        #expect(zip(episode.rewards, rewards).allSatisfy { Double($0) < $1 + 0.1 })
+        var ppo = PPO(policy: policy, seed: 1)
+        ppo.options.minibatch = .episodes(1)
+        #expect(ppo.update([episode]).skippedEpisodes == 0)
+    }
+
     @Test func theBiasHoldsAPolicyBack() {
         let trial = scenario().trials(application: 0, part: .test)[0]
         let policy = Policy(shape: .cluster(), seed: 1)
@@ -96,6 +115,49 @@ private func observation(replicas: Int, cpu: Double, latency: Double) -> Observa
                 != other.trials(application: 1, part: .test).map(\.load))
     }
 
+    @Test func aChangeOfTheWorkloadHappensInTheMiddle() throws {
+        var plan = scenario()
+        let quiet = plan.trials(application: 0, part: .test)[0]
+        plan.update = WorkloadUpdate("double", cpu: 1.5, load: 2)
+        let changed = plan.trials(application: 0, part: .test)[0]
+        let step = try #require(changed.update?.step)
+        #expect(step == 50 && changed.load[step * 12 - 1] == quiet.load[step * 12 - 1])
+        #expect(changed.load[step * 12] == 2 * quiet.load[step * 12])
+        // What is done is the same until then, and needs more cores afterwards.
+        func run(_ trial: Trial) -> [StepOutcome] {
+            var outcomes: [StepOutcome] = []
+            var rules = RulesController(profile: trial.profile, options: .kubernetesDefault)
+            _ = trial.run(&rules) { outcomes.append($0) }
+            return outcomes
+        }
+        let (before, after) = (run(quiet), run(changed))
+        #expect(before[19].coreSeconds == after[19].coreSeconds)
+        #expect(
+            after.suffix(30).reduce(0) { $0 + $1.coreSeconds } > 1.5
+                * before.suffix(30).reduce(0) { $0 + $1.coreSeconds })
+        #expect(plan.trials(application: 0, part: .training).allSatisfy { $0.update == nil })
+    }
+
+    @Test func outagesOfMetricsAreSeenByControllersOnly() {
+        var plan = scenario()
+        plan.outagesPerHour = 6
+        let trial = plan.trials(application: 0, part: .test)[0]
+        #expect((5...60).contains(trial.silentSteps.count))
+        struct Watcher: Controller {
+            var blind = 0
+            mutating func decide(_ observation: Observation, current: Allocation) -> Allocation {
+                blind += observation.cpuUtilization == nil ? 1 : 0
+                return current
+            }
+        }
+        var watcher = Watcher()
+        let result = trial.run(&watcher)
+        #expect(watcher.blind == trial.silentSteps.filter { $0 < trial.steps - 1 }.count)
+        plan.outagesPerHour = 0
+        var other = Watcher()
+        #expect(plan.trials(application: 0, part: .test)[0].run(&other) == result)
+    }
+
     @Test func warmUpIsNotCounted() {
         let trial = scenario().trials(application: 0, part: .test)[0]
         var controller = StaticController(trial.initial)
@@ -109,10 +171,31 @@ private func observation(replicas: Int, cpu: Double, latency: Double) -> Observa
     @Test func noOtherSettingOfTheGridDoesBetterOnTheTrainingWindows() {
         let plan = scenario(applications: 1)
         let trials = plan.trials(application: 0, part: .training)
-        for arm in [Arm.hpaTarget, .bothCalibrated] {
+        for arm in [Arm.hpaTarget, .bothCalibrated, .reference] {
             let (_, chosen, results) = arm.calibrated(for: plan.applications[0], on: trials)
             #expect(results.count >= CalibrationGrid.targets.count)
             #expect(results.allSatisfy { $0.r <= results[chosen].r })
+        }
+    }
+
+    @Test func whatIsTestedOnDoesNotChangeWhatIsChosen() {
+        // Two traces with the same first 55 %, where training windows come from, and nothing else in common.
+        func plan(_ factor: Double) -> Scenario {
+            let rows = (0..<600).map { minute -> Double? in
+                let base = 100 + 60 * sine(Double(minute) / 15)
+                return minute < 330 ? base : 100 + factor * Double(minute * 7919 % 97)
+            }
+            var plan = scenario(applications: 1)
+            plan.sources = [.trace(LoadTrace(name: "waves", intervalSeconds: 60, requests: rows))]
+            return plan
+        }
+        let (calm, wild) = (plan(0.1), plan(20))
+        #expect(
+            calm.trials(application: 0, part: .training).map(\.load)
+                == wild.trials(application: 0, part: .training).map(\.load))
+        for arm in [Arm.hpaTarget, .reference] {
+            let (one, other) = (calm.play(arm, application: 0), wild.play(arm, application: 0))
+            #expect(one.setting == other.setting && one.windows != other.windows)
         }
     }
 

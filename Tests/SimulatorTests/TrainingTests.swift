@@ -117,6 +117,27 @@ private func curriculum() -> ClusterCurriculum {
     }
 }
 
+@Suite struct LearnerTrainingTests {
+    @Test func otherAlgorithmsLearnInTheClusterToo() {
+        // First and last fifth of 320 episodes, as played.
+        func gain(_ learner: some Learner) -> Double {
+            var training = LearnerTraining(
+                learner, curriculum: curriculum(), episodes: 320, episodesPerUpdate: ClusterPresets.episodesPerUpdate,
+                seed: 1)
+            var rewards: [Double] = []
+            training.run { _, reward in
+                rewards.append(reward)
+                return true
+            }
+            #expect(rewards.count == 20 && training.episodesDone == 320)
+            return (rewards.suffix(4).reduce(0, +) - rewards.prefix(4).reduce(0, +)) / 4
+        }
+        let shape = PolicyShape.cluster(recurrentSize: 0)
+        #expect(gain(REINFORCE(shape: shape, options: ClusterPresets.reinforce(episodes: 320), seed: 1)) > 0.03)
+        #expect(gain(DQN(shape: shape, options: ClusterPresets.dqn, seed: 1)) > 0.03)
+    }
+}
+
 @Suite struct TransferTests {
     @Test func theForecastFollowsATrend() {
         var features = TransferFeatures()

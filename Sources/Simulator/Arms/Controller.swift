@@ -9,6 +9,12 @@ public protocol Controller {
     ///   - observation: what was measured in the step that just ended.
     ///   - current: what runs now.
     mutating func decide(_ observation: Observation, current: Allocation) -> Allocation
+    /// What was measured in the last step, after which nothing is decided. Only those who learn care.
+    mutating func finish(_ observation: Observation, current: Allocation)
+}
+
+extension Controller {
+    public mutating func finish(_ observation: Observation, current: Allocation) {}
 }
 
 /// An arm that is shown the truth and the future: not a controller that could be built, but a ceiling for those.

@@ -33,6 +33,10 @@ public struct Scenario: Sendable {
     public var dynamics = ClusterDynamics()
     /// Every window at this share of the capacity instead of one drawn for each, log-uniform from 0.15 to 0.9.
     public var fixedLevel: Double?
+    /// A change of the workload after a third of the counted steps of every test window.
+    public var update: WorkloadUpdate?
+    /// Outages of metrics an hour in test windows; each lasts five minutes on average.
+    public var outagesPerHour = 0.0
     public var seed: UInt64
 
     public init(applications: [SyntheticApplication], sources: [LoadSource], seed: UInt64) {
@@ -52,14 +56,33 @@ public struct Scenario: Sendable {
             var random = SimulationRandom(seed: seed, index: key)
             for shape in shapes(of: source, part: part, random: &random) {
                 let level = LoadLevel.draw(using: &random)
-                result.append(
-                    Trial(
-                        application: application, profile: profile, dynamics: dynamics,
-                        load: LoadLevel.scale(shape, to: fixedLevel ?? level, of: capacity),
-                        warmUpSteps: warmUpSteps, seed: random.next(), source: source.name))
+                var trial = Trial(
+                    application: application, profile: profile, dynamics: dynamics,
+                    load: LoadLevel.scale(shape, to: fixedLevel ?? level, of: capacity),
+                    warmUpSteps: warmUpSteps, seed: random.next(), source: source.name)
+                if part == .test {
+                    if let update { trial = trial.changing(update, at: warmUpSteps + steps / 3) }
+                    trial.silentSteps = outages(of: trial)
+                }
+                result.append(trial)
             }
         }
         return result
+    }
+
+    /// Steps without metrics: begun at random, of exponential length, drawn apart from everything else.
+    private func outages(of trial: Trial) -> Set<Int> {
+        guard outagesPerHour > 0 else { return [] }
+        var random = SimulationRandom(seed: trial.seed, index: 5)
+        let minutes = Double(trial.profile.stepSeconds) / 60
+        var silent = Set<Int>()
+        var left = 0.0
+        for step in 0..<trial.steps {
+            if left <= 0, random.uniform() < outagesPerHour * minutes / 60 { left = 5 * random.exponential() }
+            if left > 0 { silent.insert(step) }
+            left -= minutes
+        }
+        return silent
     }
 
     private func shapes(of source: LoadSource, part: Part, random: inout SimulationRandom) -> [[Double]] {

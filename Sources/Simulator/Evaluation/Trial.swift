@@ -8,12 +8,16 @@ public struct Trial: Sendable {
     public let profile: Profile
     public let dynamics: ClusterDynamics
     /// Requests per second in each sub-step, warm-up included.
-    public let load: [Double]
+    public private(set) var load: [Double]
     /// Decision steps at the beginning that are played but not counted: histories fill, the start is forgotten.
     public let warmUpSteps: Int
     public let seed: UInt64
     /// Name of the load.
     public let source: String
+    /// What happens to the application itself, and in which decision step; `nil` for nothing.
+    public private(set) var update: (change: WorkloadUpdate, step: Int)?
+    /// Decision steps whose metrics do not reach the controller.
+    public var silentSteps: Set<Int> = []
 
     public init(
         application: SyntheticApplication, profile: Profile? = nil, dynamics: ClusterDynamics = ClusterDynamics(),
@@ -26,6 +30,15 @@ public struct Trial: Sendable {
         self.warmUpSteps = warmUpSteps
         self.seed = seed
         self.source = source
+    }
+
+    /// The same trial with a change of the workload at decision step `step` (warm-up included). What it does to the load
+    /// stands in `load` at once, so that a clairvoyant arm sees it coming.
+    public func changing(_ change: WorkloadUpdate, at step: Int) -> Trial {
+        var trial = self
+        trial.update = (change, step)
+        for index in trial.load.indices where index >= step * subStepsPerStep { trial.load[index] *= change.load }
+        return trial
     }
 
     var subStepsPerStep: Int { max(1, Int(Double(profile.stepSeconds) / Cluster.subStepSeconds)) }
@@ -53,6 +66,8 @@ public struct Trial: Sendable {
         var outcome: StepOutcome?
         var direction = 0
         for step in 0..<steps {
+            if let update, update.step == step { cluster.service = application.service.applying(update.change) }
+            cluster.metricsAvailable = !silentSteps.contains(step)
             let future = load[(step * subStepsPerStep)...]
             var desired = cluster.allocation
             if var clairvoyant = controller as? any Clairvoyant {
@@ -71,6 +86,7 @@ public struct Trial: Sendable {
                 observer(new)
             }
         }
+        if let outcome { controller.finish(outcome.observation, current: cluster.allocation) }
         return result
     }
 }
