@@ -64,7 +64,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "APITests",
-            dependencies: ["API", "CJSON", "HTTPServer", "Service", "Scaling", "Agents", "Store", "Learning", "Neural"],
+            dependencies: [
+                "API", "BasePolicy", "CJSON", "HTTPServer", "Service", "Scaling", "Agents", "Store", "Learning", "Neural",
+            ],
             swiftSettings: strict),
         .testTarget(name: "RecommenderTests", dependencies: ["Recommender", "Scaling"], swiftSettings: strict),
         .testTarget(

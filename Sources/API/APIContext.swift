@@ -120,10 +120,12 @@ struct Refusal: Error {
         response = .problem(status, detail: detail, errors: errors, headers: headers)
     }
 
+    init(_ response: ResponseBytes) { self.response = response }
+
     /// 400 for a body that is no JSON.
     init(_ failure: JSONParser.ParseFailure) {
         self.init(
-            .badRequest, "The body is not JSON: \(failure.reason)",
+            .badRequest, failure.isEmpty ? failure.reason : "The body is not JSON: \(failure.reason)",
             errors: [ProblemItem(pointer: "", code: "json", detail: failure.reason)])
     }
 

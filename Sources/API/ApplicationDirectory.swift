@@ -111,30 +111,42 @@ public final class ApplicationDirectory: Sendable {
 
     /// Reads every application from the database, with its policy on duty, and queues what is left to train.
     /// - Returns: how many there are.
+    /// - Throws: `LoadFailure` for what was damaged, or written by another version.
     public func loadAll() throws -> Int {
-        let parser = JSONParser()
-        // Values point into the parser's memory without keeping it.
-        defer { withExtendedLifetime(parser) {} }
-        let last = try database.lastDecisions()
-        let stored = try database.applications()
-        let outcomes = try database.lastOutcomes()
-        let embeddings = try database.embeddings()
-        for application in stored {
-            let (profile, errors) = ProfileCodec.decode(try parser.parse(application.profile))
-            if let error = errors.first {
-                throw LoadFailure(application: application.name, reason: "\(error.pointer): \(error.detail)")
+        do {
+            let parser = JSONParser()
+            let last = try database.lastDecisions()
+            let stored = try database.applications()
+            let outcomes = try database.lastOutcomes()
+            let embeddings = try database.embeddings()
+            for application in stored {
+                do {
+                    let seq = last[application.id] ?? 0
+                    try load(application, last: seq, outcomes[seq], embeddings[application.id], parser)
+                } catch {
+                    throw LoadFailure(file: database.path, application: application.name, reason: "\(error)")
+                }
             }
-            let agent = Agent(
-                id: application.id, name: application.name, created: application.created, profile: profile,
-                revision: application.revision, seed: seed)
-            let seq = last[application.id] ?? 0
-            try load(agent, last: seq, outcomes[seq])
-            registry.add(agent)
-            if let embedding = embeddings[application.id] {
-                trainer.embeddings.set(embedding, of: application.id, name: application.name)
-            }
+            return stored.count
+        } catch let failure as LoadFailure {
+            throw failure
+        } catch {
+            throw LoadFailure(file: database.path, application: nil, reason: "\(error)")
         }
-        return stored.count
+    }
+
+    private func load(
+        _ application: StoredApplication, last seq: Int64, _ outcome: DecisionOutcome?,
+        _ embedding: WorkloadEmbedding?, _ parser: JSONParser
+    ) throws {
+        let (profile, errors) = try parser.withDocument(application.profile, ProfileCodec.decode)
+        if let error = errors.first { throw ProfileFailure(description: "profile\(error.pointer): \(error.detail)") }
+        let agent = Agent(
+            id: application.id, name: application.name, created: application.created, profile: profile,
+            revision: application.revision, seed: seed)
+        try load(agent, last: seq, outcome)
+        registry.add(agent)
+        if let embedding { trainer.embeddings.set(embedding, of: application.id, name: application.name) }
     }
 
     /// Reads one application's state again, after a commit failed.
@@ -153,9 +165,20 @@ public final class ApplicationDirectory: Sendable {
         }
     }
 
-    struct LoadFailure: Error, CustomStringConvertible {
-        let application: String
+    private struct ProfileFailure: Error, CustomStringConvertible { let description: String }
+
+    /// What is stored cannot be understood.
+    public struct LoadFailure: Error, CustomStringConvertible {
+        let file: String
+        /// `nil` when it is not one application's.
+        let application: String?
         let reason: String
-        var description: String { "The stored application \(application) cannot be read: \(reason)" }
+
+        public var description: String {
+            let place = application.map { "the application \"\($0)\" in " } ?? ""
+            return
+                "Cannot read \(place)the database \(file): \(reason). It is damaged, or was written by another version "
+                + "of aware. Start the version that wrote it, restore a backup, or move the file away to begin anew."
+        }
     }
 }

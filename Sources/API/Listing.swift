@@ -58,7 +58,7 @@ enum Listing {
                         detail: "\(name)=\(text.prefix(40)) is not an RFC 3339 time such as 2026-11-21T01:20:00Z."))
             }
         }
-        guard errors.isEmpty else { throw Refusal(.badRequest, "The query is wrong; see errors.", errors: errors) }
+        guard errors.isEmpty else { throw Refusal(.badRequest, DecideRoute.detail(of: errors), errors: errors) }
         return page
     }
 

@@ -15,6 +15,8 @@ public enum Routes {
         RecommendationRoute.register(on: &router, api)
         OutcomeRoutes.register(on: &router, api)
         EpisodeRoutes.register(on: &router, api)
+        TransitionsRoute.register(on: &router, api)
+        WorkloadRoutes.register(on: &router, api)
         ModelRoutes.register(on: &router, api)
         InferRoutes.register(on: &router, api)
         ReplayRoute.register(on: &router, api)

@@ -13,8 +13,35 @@ static_assert(SIMDJSON_PADDING <= CJSON_PADDING, "the promised padding is too sh
 struct cjson_parser {
     dom::parser dom{1 << 26};
     std::vector<cjson_node> nodes;
+    std::vector<uint8_t> widened;
     size_t depth;
 };
+
+/// Integers of more than 18 digits may not fit, and simdjson takes them for errors; JSON does not limit them. Gives a copy
+/// of the document in which each of them has the exponent `e0`, which makes it a double. Only for documents that failed.
+static void widen(const uint8_t *bytes, size_t length, std::vector<uint8_t> &copy) {
+    copy.clear();
+    bool quoted = false;
+    for (size_t i = 0; i < length;) {
+        const bool digit = !quoted && bytes[i] >= '0' && bytes[i] <= '9';
+        // A fraction or an exponent belongs to a number that is a double already.
+        const uint8_t before = i > 0 ? bytes[i - 1] : ' ', earlier = i > 1 ? bytes[i - 2] : ' ';
+        const bool isPart = before == '.' || before == '+' || before == 'e' || before == 'E' ||
+                            (before == '-' && (earlier == 'e' || earlier == 'E'));
+        if (digit && !isPart) {
+            size_t end = i;
+            while (end < length && bytes[end] >= '0' && bytes[end] <= '9') end += 1;
+            copy.insert(copy.end(), bytes + i, bytes + end);
+            const uint8_t after = end < length ? bytes[end] : ' ';
+            if (end - i > 18 && after != '.' && after != 'e' && after != 'E') copy.insert(copy.end(), {'e', '0'});
+            i = end;
+            continue;
+        }
+        if (quoted && bytes[i] == '\\' && i + 1 < length) copy.push_back(bytes[i++]);
+        else if (bytes[i] == '"') quoted = !quoted;
+        copy.push_back(bytes[i++]);
+    }
+}
 
 static void append(std::vector<cjson_node> &nodes, dom::element element) {
     const size_t index = nodes.size();
@@ -91,7 +118,19 @@ extern "C" const char *cjson_parse(cjson_parser *parser, const uint8_t *bytes, s
             parser->dom.allocate(length + length / 2, parser->depth) != SUCCESS)
             return "out of memory";
         dom::element root;
-        const error_code failure = parser->dom.parse(bytes, length, false).get(root);
+        error_code failure = parser->dom.parse(bytes, length, false).get(root);
+        if (failure == NUMBER_ERROR) {
+            widen(bytes, length, parser->widened);
+            const size_t widened = parser->widened.size();
+            parser->widened.resize(widened + CJSON_PADDING);
+            if (widened > parser->dom.capacity() &&
+                parser->dom.allocate(widened + widened / 2, parser->depth) != SUCCESS)
+                return "out of memory";
+            failure = parser->dom.parse(parser->widened.data(), widened, false).get(root);
+        }
+        if (failure == NUMBER_ERROR)
+            return "A number is malformed or too large: JSON knows no leading zero or plus, and nothing above 1.8e308.";
+        if (failure == DEPTH_ERROR) return "The document is nested too deep.";
         if (failure != SUCCESS) return error_message(failure);
         parser->nodes.clear();
         append(parser->nodes, root);

@@ -15,6 +15,8 @@ public final class Database: Sendable {
         case folder(String, reason: String)
         case locked(String)
         case damaged(String, reason: String)
+        case foreign(String)
+        case newer(String)
 
         public var description: String {
             switch self {
@@ -24,6 +26,10 @@ public final class Database: Sendable {
                 "Another aware server uses \(path). Stop it first, or give this one a folder of its own with --data."
             case .damaged(let path, let reason):
                 "The database \(path) is damaged: \(reason). Move it away, or restore a backup, and start again."
+            case .foreign(let path):
+                "The database \(path) belongs to another program. Give aware a folder of its own with --data."
+            case .newer(let path):
+                "The database \(path) was written by a newer version of aware. Start that version, or restore a backup."
             }
         }
     }
@@ -62,7 +68,11 @@ public final class Database: Sendable {
         }
         do {
             pool = try DatabasePool(path: path, configuration: configuration)
-            try Migrations.apply(to: pool)
+            switch try Migrations.origin(of: pool) {
+            case .ours: try Migrations.apply(to: pool)
+            case .newer: throw Failure.newer(path)
+            case .foreign: throw Failure.foreign(path)
+            }
             let verdict = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
             guard verdict == "ok" else { throw Failure.damaged(path, reason: verdict ?? "quick_check says nothing") }
         } catch let error as DatabaseError

@@ -11,13 +11,26 @@ enum Migrations {
         ("m0004_idempotency", PackageResources.m0004_idempotency_sql),
     ]
 
-    static func apply(to pool: DatabasePool) throws {
+    /// Who wrote a database.
+    enum Origin { case ours, newer, foreign }
+
+    static func origin(of pool: DatabasePool) throws -> Origin {
+        try pool.read { db in
+            if try migrator.hasBeenSuperseded(db) { return .newer }
+            let tables = try String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
+            return tables.isEmpty || tables.contains("grdb_migrations") ? .ours : .foreign
+        }
+    }
+
+    static func apply(to pool: DatabasePool) throws { try migrator.migrate(pool) }
+
+    private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         for file in files {
             migrator.registerMigration(file.name) { db in
                 try db.execute(sql: String(decoding: file.sql, as: UTF8.self))
             }
         }
-        try migrator.migrate(pool)
+        return migrator
     }
 }

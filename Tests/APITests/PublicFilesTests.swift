@@ -11,8 +11,10 @@ import Testing
 
     @Test func areExactlyTheFolder() throws {
         // The API's description has a route of its own.
-        let files = try FileManager.default.subpathsOfDirectory(atPath: Self.folder.path).filter { $0 != "openapi.json" }
-            .sorted()
+        let files = try FileManager.default.subpathsOfDirectory(atPath: Self.folder.path).filter {
+            $0 != "openapi.json"
+        }
+        .sorted()
         let served = PublicFiles.all.map { $0.path == "/" ? "index.html" : String($0.path.dropFirst()) }.sorted()
         #expect(files == served)
         for file in PublicFiles.all {

@@ -6,9 +6,14 @@ import Scaling
 enum DecisionCodec {
     static func write(_ decision: Decision, application: String, to json: inout JSONWriter) {
         json.object { json in
-            json.member("id", capacity: DecisionID.length) {
-                DecisionID.write(time: decision.time, seq: decision.seq, into: $0)
-                return DecisionID.length
+            if decision.seq > 0 {
+                json.member("id", capacity: DecisionID.length) {
+                    DecisionID.write(time: decision.time, seq: decision.seq, into: $0)
+                    return DecisionID.length
+                }
+            } else {
+                // A dry run is stored nowhere: there is nothing to ask for by an id.
+                json.null("id")
             }
             if let clientID = decision.clientID { json.member("clientId", clientID) }
             json.member("application", application)

@@ -31,10 +31,12 @@ enum ObservationCodec {
         var request = ObservationRequest(observation: Observation(replicas: 0))
         guard value.kind == .object else {
             request.errors.append(
-                ProblemItem(pointer: pointer, code: "type", detail: "An observation is an object, not \(value.summary)."))
+                ProblemItem(
+                    pointer: pointer, code: "type", detail: "An observation is an object, not \(value.summary)."))
             return request
         }
         var seen: UInt32 = 0
+        var hasReplicas = false
         value.forEachMember { key, value in
             guard let field = field(named: key), batch || field != .application else {
                 let name = String(decoding: key.prefix(64), as: UTF8.self)
@@ -50,11 +52,12 @@ enum ObservationCodec {
             seen |= 1 << field.rawValue
             // `null` says the same as leaving the member out: it could not be measured.
             if value.isNull { return }
+            if field == .replicas { hasReplicas = true }
             if let (code, detail) = read(field, value, into: &request) {
                 request.errors.append(ProblemItem(pointer: "\(pointer)/\(field)", code: code, detail: detail))
             }
         }
-        if seen & 1 << Field.replicas.rawValue == 0 {
+        if !hasReplicas {
             request.errors.append(
                 ProblemItem(
                     pointer: "\(pointer)/replicas", code: "required",
@@ -74,6 +77,17 @@ enum ObservationCodec {
         return value.isNull ? nil : read(field, value, into: &request)
     }
 
+    /// Names and types of the members, as the Open Inference Protocol calls them. Quantities are texts.
+    static let tensors: [(name: String, type: String)] = Field.allCases.compactMap { field in
+        switch field {
+        case .id, .application: nil
+        case .replicas, .readyReplicas, .oomKills: ("\(field)", "INT64")
+        case .applied, .done: ("\(field)", "BOOL")
+        case .cpuLimit, .memoryLimit, .time: ("\(field)", "BYTES")
+        default: ("\(field)", "FP64")
+        }
+    }
+
     @inline(__always)
     private static func field(named key: UnsafeBufferPointer<UInt8>) -> Field? {
         for name in names where name.utf8.count == key.count {
@@ -87,9 +101,13 @@ enum ObservationCodec {
         _ field: Field, _ value: JSONValue, into request: inout ObservationRequest
     ) -> (code: String, detail: String)? {
         func number(_ range: ClosedRange<Double>, _ target: inout Double?) -> (String, String)? {
-            guard let number = value.number else { return ("type", "A number is expected, not \(value.summary).") }
+            // People write percents where a share is meant.
+            let hint = range == utilizations ? " It is a share: 0.8 is 80 %." : ""
+            guard let number = value.number else {
+                return ("type", "A number is expected, not \(value.summary).\(hint)")
+            }
             guard range.contains(number) else {
-                return ("range", "\(value.summary) is outside \(range.lowerBound) to \(range.upperBound).")
+                return ("range", "\(value.summary) is outside \(ObjectReader.text(range)).\(hint)")
             }
             target = number
             return nil
@@ -144,7 +162,8 @@ enum ObservationCodec {
             }
             request.observation.time = seconds
         case .id:
-            guard let text = value.utf8, (1...64).contains(text.count), text.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            guard let text = value.utf8, (1...64).contains(text.count), text.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+            else {
                 return ("id", "An id has 1 to 64 printable ASCII characters without spaces.")
             }
             request.id = String(decoding: text, as: UTF8.self)

@@ -62,7 +62,11 @@ enum WeightsCodec {
                 if let number = element.number, Float(number).isFinite {
                     parameters.append(Float(number))
                 } else if reader.errors.count < 16 {
-                    reader.complain("parameters/\(index)", "type", "\(element.summary) is not a finite number.")
+                    reader.append([
+                        ProblemItem(
+                            pointer: "/parameters/\(index)", code: "type",
+                            detail: "\(element.summary) is not a finite number.")
+                    ])
                 }
             }
         } else {

@@ -51,9 +51,7 @@ enum ApplicationRoutes {
             }
             profile = decoded
         } catch {
-            response.problem(
-                .badRequest, title: "Malformed JSON", detail: "The body is not JSON: \(error.reason)",
-                errors: [ProblemItem(pointer: "", code: "json", detail: error.reason)])
+            Refusal(error).write(to: response)
             return .respond
         }
         // The condition is looked at again under the lock that orders changes; its text must outlive the request.

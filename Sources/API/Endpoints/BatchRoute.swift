@@ -18,9 +18,10 @@ enum BatchRoute {
 
     private static func decide(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> Outcome {
         let loop = api.loops[request.loop]
-        let isDryRun = request.query("dryRun", is: "true")
+        let isDryRun: Bool
         var elements: [ObservationRequest]
         do throws(Refusal) {
+            isDryRun = try DecideRoute.isDryRun(request)
             elements = try read(request, loop)
         } catch {
             error.write(to: response)
@@ -126,6 +127,8 @@ private struct Batch: ~Copyable {
     private var failed = 0
     private(set) var pending: [PendingDecision] = []
     private(set) var agents: [Agent] = []
+    /// Where in `items` the answer of each pending decision stands.
+    private var places: [Int] = []
 
     init(isDryRun: Bool) { self.isDryRun = isDryRun }
 
@@ -136,7 +139,7 @@ private struct Batch: ~Copyable {
         do {
             guard element.errors.isEmpty else {
                 throw Refusal(
-                    DecideRoute.status(of: element.errors), "The observation is wrong; see errors.",
+                    DecideRoute.status(of: element.errors), DecideRoute.detail(of: element.errors),
                     errors: element.errors)
             }
             let name = element.application ?? ""
@@ -157,9 +160,14 @@ private struct Batch: ~Copyable {
             case .decided(let decision, let closed):
                 append(decision, of: name)
                 if isDryRun { return }
+                places.append(items.count - 1)
                 pending.append(PendingDecision(decision, closed: closed))
                 agents.append(agent)
             case .repeated(let seq):
+                // The same id twice in one batch: the decision is not stored yet, but its answer is here.
+                if let earlier = pending.firstIndex(where: { $0.seq == seq }) {
+                    return items.append(items[places[earlier]])
+                }
                 guard mayWait, let decision = try api.database.decision(seq: seq) else {
                     throw Refusal(.conflict, "A decision with this id is being made right now. Ask for it again.")
                 }

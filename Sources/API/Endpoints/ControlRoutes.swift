@@ -188,7 +188,7 @@ private struct PinRequest {
                     detail: "The profile allows \(limits): no answer leaves its limits, not even a pin."))
         }
         guard errors.isEmpty else {
-            throw Refusal(.unprocessableContent, "This pin is not possible; see errors.", errors: errors)
+            throw Refusal(.unprocessableContent, DecideRoute.detail(of: errors), errors: errors)
         }
         return StoredControl.Pin(
             allocation: allocation, until: end, reason: order.reason, actor: order.actor, created: now)

@@ -21,17 +21,19 @@ enum DecideRoute {
     ) -> Outcome {
         let loop = api.loops[request.loop]
         let isDryRun = request.query("dryRun", is: "true")
-        guard isDryRun || request.query("dryRun").map({ $0 == "false" }) ?? true else {
-            response.problem(.badRequest, detail: "dryRun is true or false; this might have been meant as a dry run.")
-            return .respond
+        if !isDryRun, !request.queryBytes.isEmpty {
+            do throws(Refusal) {
+                _ = try Self.isDryRun(request)
+            } catch {
+                error.write(to: response)
+                return .respond
+            }
         }
         let parsed: ObservationRequest
         do {
             parsed = ObservationCodec.decode(try loop.parser.parse(padded: request.body))
         } catch {
-            response.problem(
-                .badRequest, title: "Malformed JSON", detail: "The body is not JSON: \(error.reason)",
-                errors: [ProblemItem(pointer: "", code: "json", detail: error.reason)])
+            Refusal(error).write(to: response)
             return .respond
         }
         guard parsed.errors.isEmpty else {
@@ -40,7 +42,8 @@ enum DecideRoute {
         }
         guard !api.recorder.isOverloaded || isDryRun else {
             response.addHeader("Retry-After", "1")
-            response.problem(.serviceUnavailable, detail: "Too many decisions wait for the disk. Try again in a second.")
+            response.problem(
+                .serviceUnavailable, detail: "Too many decisions wait for the disk. Try again in a second.")
             return .respond
         }
         let name = request.parameter(0)
@@ -126,7 +129,8 @@ enum DecideRoute {
         if pending.closed != nil { api.trainer.enqueue(agent) }
     }
 
-    private static func write(_ decision: Decision, _ name: String, _ loop: LoopContext, _ response: borrowing Response) {
+    private static func write(_ decision: Decision, _ name: String, _ loop: LoopContext, _ response: borrowing Response)
+    {
         loop.writer.reset()
         DecisionCodec.write(decision, application: name, to: &loop.writer)
         response.contentType = .json
@@ -139,11 +143,33 @@ enum DecideRoute {
             headers: [("Retry-After", "1")])
     }
 
+    /// What the query says, for routes that have the time to explain.
+    static func isDryRun(_ request: borrowing Request) throws(Refusal) -> Bool {
+        guard let text = request.query("dryRun"), text != "false" else { return false }
+        guard text == "true" else {
+            throw Refusal(
+                .badRequest, "dryRun is true or false; this might have been meant as a dry run.",
+                errors: [
+                    ProblemItem(
+                        pointer: "/dryRun", code: "value", detail: "\"\(text.prefix(20))\" is neither true nor false.")
+                ])
+        }
+        return true
+    }
+
     /// 422 when values are impossible, 400 when the document has the wrong form.
     static func refuse(_ errors: [ProblemItem], _ response: inout Response) {
-        response.problem(
-            status(of: errors),
-            detail: errors.count == 1 ? errors[0].detail : "\(errors.count) members are wrong; see errors.", errors: errors)
+        response.problem(status(of: errors), detail: detail(of: errors), errors: errors)
+    }
+
+    /// For those who see one line only.
+    static func detail(of errors: [ProblemItem]) -> String {
+        guard errors.count == 1 else {
+            let pointers = errors.prefix(8).map { $0.pointer.isEmpty ? "the document" : $0.pointer }
+            return "\(errors.count) things are wrong: \(pointers.joined(separator: ", "))"
+                + (errors.count > 8 ? " and more." : ".")
+        }
+        return errors[0].pointer.isEmpty ? errors[0].detail : "\(errors[0].pointer): \(errors[0].detail)"
     }
 
     static func status(of errors: [ProblemItem]) -> Status {

@@ -29,7 +29,12 @@ enum EventRoutes {
         let text = request.header("last-event-id")
         let seen = text.flatMap { Int64($0) }
         guard text == nil || (seen ?? -1) >= 0 else {
-            response.problem(.badRequest, detail: "Last-Event-ID is the id of an event: a whole number.")
+            response.problem(
+                .badRequest, detail: "Last-Event-ID is the id of an event: a whole number.",
+                errors: [
+                    ProblemItem(
+                        pointer: "/Last-Event-ID", code: "value", detail: "\"\((text ?? "").prefix(20))\" is none.")
+                ])
             return .respond
         }
         guard let handle = request.openStream() else {

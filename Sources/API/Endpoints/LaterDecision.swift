@@ -8,8 +8,12 @@ import Scaling
 import Store
 
 enum LaterDecision {
-    /// How a decision becomes an answer.
-    typealias Form = @Sendable (_ decision: Decision, _ application: String) -> [UInt8]
+    /// The protocol in which a decision is answered.
+    struct Form: Sendable {
+        var write: @Sendable (_ decision: Decision, _ application: String) -> [UInt8]
+        /// What becomes of a refusal.
+        var refuse: @Sendable (ResponseBytes) -> ResponseBytes = { $0 }
+    }
 
     /// A decision that another request has just made is on its way to the disk: it is looked for so often, with so many
     /// milliseconds in between.
@@ -17,7 +21,7 @@ enum LaterDecision {
     private static let pauseMilliseconds = 4
 
     /// aware's own form.
-    static let json: Form = { decision, application in
+    static let json = Form { decision, application in
         var json = JSONWriter(reserving: 1024)
         DecisionCodec.write(decision, application: application, to: &json)
         return json.bytes
@@ -26,9 +30,9 @@ enum LaterDecision {
     /// Decides and answers; makes the application unless it exists.
     static func decide(
         _ parsed: ObservationRequest, of name: String, isDryRun: Bool, _ deferral: Deferral, _ api: APIContext,
-        form: @escaping Form = json
+        form: Form = json
     ) {
-        api.inBackground(deferral) {
+        inBackground(deferral, api, form) {
             let now = api.now(parsed.observation.time)
             let agent: Agent
             if let present = api.registry[name] {
@@ -43,13 +47,13 @@ enum LaterDecision {
                 isDryRun: isDryRun, context: &api.backgroundLoop.decisions, sequence: api.nextSeq)
             {
             case .decided(let decision, let closed):
-                let answer = ResponseBytes(body: form(decision, name))
+                let answer = ResponseBytes(body: form.write(decision, name))
                 if isDryRun { return api.complete(deferral, answer) }
                 let pending = PendingDecision(decision, closed: closed)
                 api.recorder.submit([pending]) { error in
                     if let error {
                         agent.invalidate()
-                        api.complete(deferral, DecideRoute.failure(error))
+                        api.complete(deferral, form.refuse(DecideRoute.failure(error)))
                     } else {
                         api.complete(deferral, answer)
                         DecideRoute.committed(pending, agent, api)
@@ -70,10 +74,10 @@ enum LaterDecision {
     /// Gives the answer that the decision `seq` got, as soon as it is stored. To be called on the background queue.
     static func answer(
         _ seq: Int64, of name: String, _ deferral: Deferral, _ api: APIContext, looks: Int = 1,
-        form: @escaping Form = json
+        form: Form = json
     ) throws {
         if let decision = try api.database.decision(seq: seq) {
-            return api.complete(deferral, ResponseBytes(body: form(decision, name)))
+            return api.complete(deferral, ResponseBytes(body: form.write(decision, name)))
         }
         guard looks < looksMax else {
             throw Refusal(
@@ -81,8 +85,20 @@ enum LaterDecision {
                 headers: [("Retry-After", "1")])
         }
         api.background.asyncAfter(deadline: .now() + .milliseconds(pauseMilliseconds)) {
-            api.inBackground(deferral) {
+            inBackground(deferral, api, form) {
                 try answer(seq, of: name, deferral, api, looks: looks + 1, form: form)
+            }
+        }
+    }
+
+    private static func inBackground(
+        _ deferral: Deferral, _ api: APIContext, _ form: Form, _ work: @escaping @Sendable () throws -> Void
+    ) {
+        api.inBackground(deferral) {
+            do {
+                try work()
+            } catch let refusal as Refusal {
+                api.complete(deferral, form.refuse(refusal.response))
             }
         }
     }

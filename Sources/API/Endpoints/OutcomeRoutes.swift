@@ -76,7 +76,7 @@ enum OutcomeRoutes {
     ) throws -> ResponseBytes {
         guard agent.profile.actuation == .approve else {
             throw Refusal(
-                .conflict, "The profile's actuation is \(agent.profile.actuation.rawValue): nothing waits for approval."
+                .conflict, "The profile's actuation is \(agent.profile.actuation.rawValue), not approve: nothing waits for approval."
             )
         }
         let seq = agent.status(nil).lastSeq

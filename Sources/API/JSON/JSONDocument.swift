@@ -3,6 +3,9 @@
 import CJSON
 
 /// Parses documents with simdjson. Confined to one thread: a document is valid until the next one is parsed.
+///
+/// Values point into the parser's memory without keeping it, because a reference count for every value would cost more
+/// than the parse. Event loops keep their parsers as long as they live; whoever makes one of his own uses `withDocument`.
 final class JSONParser {
     /// Deeper nesting is refused (RELIABILITY section 3).
     static let depthMax = 32
@@ -21,7 +24,7 @@ final class JSONParser {
         var nodes: UnsafePointer<cjson_node>?
         var count = 0
         guard let base = bytes.baseAddress, bytes.count > 0 else {
-            throw ParseFailure(reason: "The body is empty; a JSON document is expected.")
+            throw ParseFailure(reason: "The body is empty; a JSON document is expected.", isEmpty: true)
         }
         if let reason = cjson_parse(
             parser, base.assumingMemoryBound(to: UInt8.self), bytes.count, &nodes, &count)
@@ -32,7 +35,12 @@ final class JSONParser {
         return JSONValue(nodes: nodes, index: 0)
     }
 
-    /// Parses text that is not padded, from the database or a file.
+    /// Lets `body` look at a document, which lives as long as the call.
+    func withDocument<Result>(_ text: String, _ body: (JSONValue) throws -> Result) throws -> Result {
+        try withExtendedLifetime(self) { try body(try parse(text)) }
+    }
+
+    /// Parses text that is not padded. The caller must keep the parser while it looks at the value.
     func parse(_ text: String) throws(ParseFailure) -> JSONValue {
         scratch = Array(text.utf8)
         let count = scratch.count
@@ -47,10 +55,14 @@ final class JSONParser {
     }
     private var scratch: [UInt8] = []
 
-    struct ParseFailure: Error { let reason: String }
+    struct ParseFailure: Error {
+        let reason: String
+        /// There was nothing to parse.
+        var isEmpty = false
+    }
 }
 
-/// A value of the document that its parser holds. Must not outlive the parser's next `parse`.
+/// A value of the document that its parser holds. Must outlive neither the parser nor its next `parse`.
 struct JSONValue {
     private let nodes: UnsafePointer<cjson_node>
     private let index: Int

@@ -46,7 +46,7 @@ struct ObjectReader {
             return nil
         }
         guard range.contains(number) else {
-            complain(key, "range", "\(value.summary) is outside \(Self.text(range.lowerBound)) to \(Self.text(range.upperBound)).")
+            complain(key, "range", "\(value.summary) is outside \(Self.text(range)).")
             return nil
         }
         return number
@@ -104,7 +104,9 @@ struct ObjectReader {
         return result
     }
 
-    private static func text(_ bound: Double) -> String {
-        if let whole = Int(exactly: bound) { String(whole) } else { "\(bound)" }
+    /// `0 to 1000`, without fractions that say nothing.
+    static func text(_ range: ClosedRange<Double>) -> String {
+        func text(_ bound: Double) -> String { Int(exactly: bound).map(String.init) ?? "\(bound)" }
+        return "\(text(range.lowerBound)) to \(text(range.upperBound))"
     }
 }

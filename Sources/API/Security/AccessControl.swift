@@ -14,7 +14,7 @@ public struct SecurityOptions: Sendable {
     public var requiresToken = false
     /// Everyone may do everything.
     public var isInsecure = false
-    /// Requests a second of one token, over all; twice as many in a burst. 0: no limit.
+    /// Requests a second of one token, over all; twice as many in a burst. 0: no limit, neither for wrong tokens.
     public var requestsPerSecond = 10_000.0
     /// Names by which the server may be called besides those of this machine.
     public var allowedHosts: [String] = []
@@ -80,6 +80,7 @@ public final class AccessControl: Sendable {
         let application = "/v1/applications/{app}"
         let decide = [
             "/v1/decisions", application + "/decisions", application + "/decisions/{id}/outcome",
+            application + "/transitions",
             application + "/episodes", application + "/episodes/{id}/end", "/v2/models/{app}/infer", "/v1/replays",
         ]
         return method == .post && decide.contains(pattern) ? .decide : .admin
@@ -221,6 +222,7 @@ public final class AccessControl: Sendable {
     // MARK: Limits
 
     private func isSuspended(_ host: String) -> Bool {
+        guard options.requestsPerSecond > 0 else { return false }
         let now = clock()
         return state.withLock { state in
             guard let entry = state.failures[host], now - entry.since < 60 else { return false }

@@ -147,7 +147,7 @@ struct Conversation {
             var response = Response(context.draft)
             mayPass = intercept(request, &response)
         }
-        if mayPass { mayPass = answerWithoutRoute(match, head, context) }
+        if mayPass { mayPass = answerWithoutRoute(match, head, bytes, context) }
         if !mayPass {
             reject(head, context)
         } else if head.expectsContinue, head.hasBody, bytes.count == inbox.parser.consumed {
@@ -198,12 +198,15 @@ struct Conversation {
         guard let filter = context.hostFilter, peer != .unix, head.authority.count > 0 || head.minorVersion > 0,
             !filter.allows(bytes.part(head.authority))
         else { return true }
-        Response(context.draft).problem(.forbidden, detail: "this host name is not served here")
+        let name = String(decoding: bytes.part(head.authority).prefix(200), as: UTF8.self)
+        Response(context.draft).problem(.forbidden, detail: "the host name \(name) is not one that is served here")
         return false
     }
 
     /// 404, 405 and OPTIONS. Returns whether there is a route.
-    private func answerWithoutRoute(_ match: RouteTable.Match, _ head: RequestHead, _ context: LoopContext) -> Bool {
+    private func answerWithoutRoute(
+        _ match: RouteTable.Match, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ context: LoopContext
+    ) -> Bool {
         let response = Response(context.draft)
         switch match {
         case .route: return true
@@ -212,13 +215,14 @@ struct Conversation {
             if head.method == .options {
                 response.status = .noContent
             } else {
-                response.problem(.methodNotAllowed, detail: "this resource has no such method; see the Allow field")
+                response.problem(.methodNotAllowed, detail: "this resource takes only \(context.routes.allow(node))")
             }
         case .none where head.isAsterisk:
             response.addHeader("Allow", context.routes.allowAll)
             response.status = .noContent
         case .none:
-            response.problem(.notFound, detail: "there is nothing at this path")
+            let path = String(decoding: bytes.part(head.path).prefix(200), as: UTF8.self)
+            response.problem(.notFound, detail: "there is nothing at \(path)")
         }
         return false
     }
