@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "Simulator", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
         .target(
             name: "BasePolicy", exclude: ["base.json"], resources: [.embedInCode("base.policy")], swiftSettings: strict),
-        .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
+        .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning", "Simulator"], swiftSettings: strict),
         .target(
             name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
@@ -57,7 +57,7 @@ let package = Package(
         .testTarget(name: "LearningTests", dependencies: ["Neural", "Learning"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
         .testTarget(
-            name: "AgentsTests", dependencies: ["Agents", "Store", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
+            name: "AgentsTests", dependencies: ["Agents", "BasePolicy", "Store", "Simulator", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
             swiftSettings: strict),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],

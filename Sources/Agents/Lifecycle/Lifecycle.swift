@@ -19,11 +19,20 @@ public struct Lifecycle: Sendable, Equatable {
         public var standardError: Double
         /// Independent windows (episodes) that it rests on.
         public var windows: Int
+        /// Whether it will act in order to learn. A policy that came ready must be better than the rules at once; one
+        /// that learns may be a little worse at first.
+        public var explores: Bool
+        /// False when nothing can be judged, and only a trial can tell.
+        public var isJudged: Bool
 
-        public init(mean: Double, standardError: Double, windows: Int) {
+        public init(
+            mean: Double, standardError: Double, windows: Int, explores: Bool = true, isJudged: Bool = true
+        ) {
             self.mean = mean
             self.standardError = standardError
             self.windows = windows
+            self.explores = explores
+            self.isJudged = isJudged
         }
     }
 
@@ -71,6 +80,9 @@ public struct Lifecycle: Sendable, Equatable {
     private var observationsWereConstant = false
 
     public init() {}
+
+    /// Whether a policy was sent back to offline and has not made up for it yet.
+    public var hasBeenDemoted: Bool { demotions > 0 }
 
     /// The rules' mean step reward over their window, `nil` before their first episode.
     public var rulesReward: Double? { rules.count > 0 ? rules.mean : nil }
@@ -148,10 +160,13 @@ public struct Lifecycle: Sendable, Equatable {
     private mutating func leaveOffline(_ estimate: Estimate?, _ profile: Profile, _ size: Int) -> Transition? {
         let rulesEpisodes =
             demotions == 0 ? min(size, Self.firstRulesEpisodes) : size << min(demotions - 1, 4)
-        guard rulesInStage >= rulesEpisodes, let estimate, estimate.windows >= Self.estimateWindowsMin else {
-            return nil
+        guard let estimate, rulesInStage >= rulesEpisodes else { return nil }
+        guard estimate.isJudged else {
+            return rulesInStage >= size ? move(to: .online, .trial, threshold: rules.mean) : nil
         }
-        let threshold = profile.thresholds.online ?? (rules.mean - (demotions == 0 ? Self.onlineTolerance : 0))
+        guard estimate.windows >= Self.estimateWindowsMin else { return nil }
+        let tolerance = demotions == 0 && estimate.explores ? Self.onlineTolerance : 0
+        let threshold = profile.thresholds.online ?? (rules.mean - tolerance)
         guard estimate.mean - estimate.standardError >= threshold else { return nil }
         return move(to: .online, .candidateReady, estimate: estimate, threshold: threshold)
     }
@@ -166,7 +181,7 @@ public struct Lifecycle: Sendable, Equatable {
         guard rules.count > 1 else { return nil }
         let threshold = rules.mean + standardError
         if policy.mean >= threshold { return move(to: .serving, .beatsRules, threshold: threshold) }
-        if let estimate, estimate.windows >= Self.estimateWindowsMin,
+        if let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin,
             estimate.mean - estimate.standardError >= rules.mean, policy.mean >= rules.mean - Self.onlineTolerance
         {
             return move(to: .serving, .candidateBeatsRules, estimate: estimate, threshold: rules.mean)

@@ -9,6 +9,9 @@ extension Lifecycle {
         case bootstrapDisabled = "BootstrapDisabled"
         /// offline > online: the candidate's estimated reward reaches the threshold.
         case candidateReady = "CandidateReady"
+        /// offline > online: the application cannot be identified from its metrics, so that only acting shows what the
+        /// candidate earns; two bad episodes end it.
+        case trial = "Trial"
         /// online > serving: the policy's measured reward is above the profile's threshold, and steady.
         case aboveThreshold = "AboveThreshold"
         /// online > serving: the measured reward is above the rules' by a standard error, and steady.

@@ -35,16 +35,46 @@ struct ApplicationLearner: Sendable {
         return options
     }()
 
+    static func options(for shape: PolicyShape) -> PPO.Options { shape.recurrentSize > 0 ? fineTuning : options }
+
     static let shape = PolicyShape(
         observationSize: StateEncoder.count, heads: ActionSpace.standard.headSizes,
         noOps: ActionSpace.standard.heads.map(\.noop))
 
+    /// A version that was made, and whether it acts from now on.
+    struct NewVersion {
+        var version: Int
+        var parent: Int
+        var policy: Policy
+        var diagnostics: [String: Double]
+    }
+
+    /// What the judge said of a candidate.
+    struct Judgement {
+        enum Reason: String {
+            /// Offline: the best candidate there is; whether that is enough is the lifecycle's to decide.
+            case best = "BestCandidate"
+            /// Offline: the application cannot be identified from its metrics, so that only a trial can tell.
+            case unjudged = "CannotBeJudged"
+            /// Online: an update that acts from now on.
+            case accepted = "BetterThanActing"
+            /// Online: an update that does not.
+            case rejected = "NotBetter"
+        }
+        var candidate: Int
+        var acting: Int
+        var reason: Reason
+        var figures: [String: Double]
+    }
+
     /// What one episode changed.
     struct Progress {
-        /// The new version and its policy, when there is one.
-        var model: (version: Int, parent: Int, policy: Policy, diagnostics: [String: Double])?
-        /// Alarms, and at most one change of stage.
+        var versions: [NewVersion] = []
+        var judgements: [Judgement] = []
+        /// Alarms, and at most one change of stage (two in the first episode).
         var transitions: [Lifecycle.Transition] = []
+
+        var isEmpty: Bool { versions.isEmpty && judgements.isEmpty && transitions.isEmpty }
     }
 
     var lifecycle = Lifecycle()
@@ -52,114 +82,131 @@ struct ApplicationLearner: Sendable {
     var version = 0
     /// The highest version ever made: numbers are never used twice.
     var latest = 0
+    /// The last version that showed in service that it beats the rules: what a roll-back goes back to.
+    var goodVersion: Int?
+    /// The version that holds the base policy, once it was made.
+    var baseVersion: Int?
     var ppo: PPO
     /// Numbers of policy episodes that the next update will use; their steps are read again from the store.
     var pending: [Int] = []
     /// Numbers of the last episodes in which the rules acted: what a candidate is cloned from.
-    private var rulesEpisodes: [Int] = []
+    var rulesEpisodes: [Int] = []
     private static let rulesEpisodesMax = 40
+    /// Numbers of the last episodes of the workload as it is now, whoever acted: what the judge replays.
+    var recent: [Int] = []
     /// Episodes of the rules since the stage was entered.
     var rulesInStage = 0
-    /// Whether a version was made since the rules took over: a demoted policy does not come back as it was.
-    var hasCandidate = false
-
+    /// The candidate as it was judged last; `nil` before.
+    var estimate: Lifecycle.Estimate?
     /// The episodes by which its workload is known.
     var trajectories = BestEpisodes()
 
-    /// Policy episodes that a base policy gets to show itself better than the rules, before it is fine-tuned.
-    private static let baseEpisodesMax = 30
-    /// Policy episodes of the base policy so far, `nil` when the acting weights are the application's own.
-    var baseEpisodes: Int?
+    /// Episodes that a policy which came ready acts greedily, before it learns on.
+    private static let trialEpisodesMax = 30
+    /// Such episodes so far, `nil` when the acting weights learn: a base policy or an earlier version need not explore
+    /// to be measured.
+    var trialEpisodes: Int?
 
     /// - Parameter base: the first candidate; without one the first candidate is cloned from the rules.
     init(base: Policy?, seed: UInt64) {
         if let base {
-            ppo = PPO(policy: base, options: Self.fineTuning, seed: seed)
-            baseEpisodes = 0
+            ppo = PPO(policy: base, options: Self.options(for: base.shape), seed: seed)
         } else {
             ppo = PPO(shape: Self.shape, options: Self.options, seed: seed)
         }
     }
 
-    /// Exploring is for learning: a base policy that is on trial acts as well as it can.
-    var explores: Bool { lifecycle.stage == .online && baseEpisodes == nil }
+    /// Exploring is for learning: a policy that is on trial acts as well as it can.
+    var explores: Bool { lifecycle.stage == .online && trialEpisodes == nil }
 
     var policy: Policy? { version > 0 ? ppo.policy : nil }
 
     /// Takes a finished episode into account.
-    /// - Parameter load: reads an episode's steps from the store.
-    mutating func learn(
-        from summary: EpisodeSummary, profile: Profile, load: (Int) throws -> Episode?
-    ) rethrows -> Progress {
+    mutating func learn(from summary: EpisodeSummary, source: LearningSource) throws -> Progress {
         var progress = Progress()
-        if lifecycle.stage == .initialized { _ = lifecycle.start(profile) }
+        let profile = source.profile
+        if let first = lifecycle.start(profile) { progress.transitions.append(first) }
         trajectories.insert(summary)
         guard profile.algorithm != .rules else { return progress }
-        if summary.actor == .policy, let count = baseEpisodes {
-            baseEpisodes = lifecycle.stage == .online && count + 1 >= Self.baseEpisodesMax ? nil : count + 1
-        } else if summary.actor == .policy {
-            pending.append(summary.number)
-            if pending.count >= Self.episodesPerUpdate {
-                let episodes = try pending.compactMap(load)
-                pending.removeAll()
-                if lifecycle.stage == .online, !episodes.isEmpty {
-                    let diagnostics = ppo.update(episodes)
-                    progress.model = publish(Self.figures(diagnostics))
-                }
-            }
+        recent.append(summary.number)
+        recent.removeFirst(max(0, recent.count - Judge.episodesMax))
+        if summary.actor == .policy {
+            try learnOnline(from: summary, source, &progress)
         } else {
             rulesEpisodes.append(summary.number)
             rulesEpisodes.removeFirst(max(0, rulesEpisodes.count - Self.rulesEpisodesMax))
             rulesInStage += 1
-            if lifecycle.stage == .offline, version == 0, baseEpisodes != nil {
-                progress.model = publish(["base": 1])
-                hasCandidate = true
-            } else if lifecycle.stage == .offline, !hasCandidate, rulesInStage >= profile.thresholds.window {
-                progress.model = publish(clone(try rulesEpisodes.compactMap(load)))
-                hasCandidate = true
-            }
+            if lifecycle.stage == .offline { try review(source, seed: UInt64(summary.number), &progress) }
         }
-        progress.transitions = lifecycle.episodeEnded(
+        let changes = lifecycle.episodeEnded(
             policyReward: summary.actor == .policy ? summary.reward : nil,
-            rulesReward: summary.actor == .policy ? nil : summary.reward, candidateEstimate: candidateEstimate,
+            rulesReward: summary.actor == .policy ? nil : summary.reward, candidateEstimate: estimate,
             profile: profile)
-        if progress.transitions.contains(where: { !$0.isAlarm }) {
-            pending.removeAll()
-            rulesInStage = 0
-            hasCandidate = false
-            // A base policy that was sent back gives way to the application's own.
-            if lifecycle.stage == .offline { baseEpisodes = nil }
-        }
+        progress.transitions += changes
+        if let change = changes.first(where: { !$0.isAlarm }) { enter(change) }
         return progress
     }
 
-    /// A version that was cloned from the rules is expected to earn what they earn; no better judge is consulted here.
-    private var candidateEstimate: Lifecycle.Estimate? {
-        guard hasCandidate, lifecycle.stage == .offline, let reward = lifecycle.rulesReward else { return nil }
-        return Lifecycle.Estimate(mean: reward, standardError: 0, windows: Lifecycle.estimateWindowsMin)
+    /// A new stage begins: what was collected for the old one does not count any more.
+    private mutating func enter(_ change: Lifecycle.Transition) {
+        pending.removeAll()
+        rulesInStage = 0
+        if change.to == .serving { goodVersion = version }
+        // Who leaves service, or goes back to the rules, does so because something changed.
+        if change.from == .serving || change.to == .offline {
+            recent.removeAll()
+            rulesEpisodes.removeAll()
+            estimate = nil
+        }
+        if change.to == .offline { trialEpisodes = nil }
     }
 
-    private mutating func publish(_ diagnostics: [String: Double]) -> (Int, Int, Policy, [String: Double]) {
+    /// Online the policy learns from its own episodes. An update acts only if it is judged better than the version on
+    /// duty and not below the rules by more than exploring may cost; otherwise it is kept as a version, and learning
+    /// goes on from the one on duty.
+    private mutating func learnOnline(
+        from summary: EpisodeSummary, _ source: LearningSource, _ progress: inout Progress
+    ) throws {
+        guard lifecycle.stage == .online else { return }
+        if let count = trialEpisodes {
+            trialEpisodes = count + 1 >= Self.trialEpisodesMax ? nil : count + 1
+            return
+        }
+        pending.append(summary.number)
+        guard pending.count >= Self.episodesPerUpdate else { return }
+        let episodes = try pending.compactMap { try source.episode($0) }
+        pending.removeAll()
+        guard !episodes.isEmpty else { return }
+        let before = ppo
+        var figures = Self.figures(ppo.update(episodes))
+        guard let judge = try judge(source, seed: UInt64(summary.number)) else {
+            progress.versions.append(publish(figures))
+            return
+        }
+        let (acting, candidate) = (judge.judge(before.policy), judge.judge(ppo.policy))
+        figures.merge(candidate.figures) { $1 }
+        figures["judgedActingReward"] = acting.reward
+        let isAccepted = candidate.reward > acting.reward && candidate.difference >= -Lifecycle.onlineTolerance
+        let duty = version
+        progress.versions.append(publish(figures))
+        progress.judgements.append(
+            Judgement(
+                candidate: latest, acting: duty, reason: isAccepted ? .accepted : .rejected,
+                figures: candidate.figures.merging(["judgedActingReward": acting.reward]) { $1 }))
+        if isAccepted {
+            estimate = estimate(candidate, explores: true)
+        } else {
+            version = duty
+            ppo = before
+        }
+    }
+
+    /// Makes the learner's weights a version, on duty from now on.
+    mutating func publish(_ diagnostics: [String: Double]) -> NewVersion {
         let parent = version
         latest += 1
         version = latest
-        return (version, parent, ppo.policy, diagnostics)
-    }
-
-    /// Behaviour cloning: the policy learns to do what the rules did.
-    /// PPO then goes on from there with a fresh optimiser.
-    private mutating func clone(_ episodes: [Episode]) -> [String: Double] {
-        var options = BehaviorCloning.Options()
-        options.epochs = 20
-        options.minibatch = ppo.shape.recurrentSize > 0 ? .episodes(1) : .steps(64)
-        var cloning = BehaviorCloning(policy: ppo.policy, options: options, seed: UInt64(episodes.count))
-        let diagnostics = cloning.update(episodes)
-        ppo = PPO(policy: cloning.policy, options: ppo.options, seed: UInt64(episodes.count))
-        return [
-            "negativeLogLikelihood": Double(diagnostics.negativeLogLikelihood), "entropy": Double(diagnostics.entropy),
-            "valueLoss": Double(diagnostics.valueLoss), "gradientNorm": Double(diagnostics.gradientNorm),
-            "explainedVariance": Double(diagnostics.explainedVariance),
-        ]
+        return NewVersion(version: version, parent: parent, policy: ppo.policy, diagnostics: diagnostics)
     }
 
     private static func figures(_ diagnostics: PPO.Diagnostics) -> [String: Double] {
@@ -174,7 +221,7 @@ struct ApplicationLearner: Sendable {
 
     // MARK: Persistence
 
-    private static let format: UInt8 = 3
+    private static let format: UInt8 = 4
 
     /// The part that changes with every episode.
     func encodeState() -> [UInt8] {
@@ -188,8 +235,17 @@ struct ApplicationLearner: Sendable {
         writer.write(UInt32(clamping: rulesEpisodes.count))
         for number in rulesEpisodes { writer.write(UInt32(clamping: number)) }
         writer.write(UInt32(clamping: rulesInStage))
-        writer.write(hasCandidate)
-        writer.write(Int32(clamping: baseEpisodes ?? -1))
+        writer.write(UInt32(clamping: recent.count))
+        for number in recent { writer.write(UInt32(clamping: number)) }
+        for value in [trialEpisodes, goodVersion, baseVersion] { writer.write(Int32(clamping: value ?? -1)) }
+        writer.write(estimate != nil)
+        if let estimate {
+            writer.write(estimate.mean)
+            writer.write(estimate.standardError)
+            writer.write(Int32(clamping: estimate.windows))
+            writer.write(estimate.explores)
+            writer.write(estimate.isJudged)
+        }
         trajectories.encode(into: &writer)
         return writer.bytes
     }
@@ -207,9 +263,15 @@ struct ApplicationLearner: Sendable {
         pending = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
         rulesEpisodes = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
         rulesInStage = Int(try reader.integer(UInt32.self))
-        hasCandidate = try reader.bool()
-        let count = Int(try reader.integer(Int32.self))
-        baseEpisodes = count < 0 ? nil : count
+        recent = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
+        let numbers = try (0..<3).map { _ in Int(try reader.integer(Int32.self)) }.map { $0 < 0 ? nil : $0 }
+        (trialEpisodes, goodVersion, baseVersion) = (numbers[0], numbers[1], numbers[2])
+        if try reader.bool() {
+            estimate = Lifecycle.Estimate(
+                mean: try reader.double(), standardError: try reader.double(),
+                windows: Int(try reader.integer(Int32.self)), explores: try reader.bool(),
+                isJudged: try reader.bool())
+        }
         trajectories = try BestEpisodes(from: &reader)
         if let optimizer = saved.optimizer {
             ppo = try PPO(decoding: optimizer)

@@ -112,7 +112,8 @@ public final class Trainer: Sendable {
         }
     }
 
-    private func train(_ agent: Agent) throws {
+    /// Carries out what people ordered, and learns from the episodes that are new; on the caller's thread.
+    func train(_ agent: Agent) throws {
         var (learner, last) = try learner(of: agent)
         let profile = agent.profile
         while true {
@@ -146,7 +147,8 @@ public final class Trainer: Sendable {
     /// Encodes the application's best episodes when they have changed.
     private func embed(_ agent: Agent, _ learner: inout ApplicationLearner, _ profile: Profile) throws {
         guard embeddings.encoderVersion != nil, learner.trajectories.hasChanged else { return }
-        let episodes = try learner.trajectories.numbers.compactMap { try episode($0, of: agent, profile) }
+        let source = source(of: agent, profile)
+        let episodes = try learner.trajectories.numbers.compactMap { try source.episode($0) }
         learner.trajectories.hasChanged = false
         let time = try store.episodes(of: agent.id, after: learner.trajectories.latest - 1, limit: 1).first?.ended ?? 0
         guard let embedding = embeddings.encode(episodes, episode: learner.trajectories.latest, at: time) else {
@@ -156,12 +158,8 @@ public final class Trainer: Sendable {
         embeddings.set(embedding, of: agent.id, name: agent.name)
     }
 
-    /// The steps of one finished episode, `nil` when the store does not have them any more.
-    private func episode(_ number: Int, of agent: Agent, _ profile: Profile) throws -> Episode? {
-        guard let summary = try store.episodes(of: agent.id, after: number - 1, limit: 1).first,
-            summary.number == number
-        else { return nil }
-        return EpisodeAssembly.episode(from: try store.decisions(of: summary), profile: profile)
+    private func source(of agent: Agent, _ profile: Profile) -> LearningSource {
+        LearningSource(application: agent.id, profile: profile, base: base(for: agent), store: store)
     }
 
     private func base(for agent: Agent) -> Policy? { agent.profile.meta ? base : nil }
@@ -173,17 +171,24 @@ public final class Trainer: Sendable {
         _ agent: Agent, _ summary: EpisodeSummary, _ profile: Profile, _ learner: inout ApplicationLearner,
         isLast: Bool
     ) throws {
-        let change = try learner.learn(from: summary, profile: profile) { try episode($0, of: agent, profile) }
-        guard change.model != nil || !change.transitions.isEmpty || isLast else { return }
+        let change = try learner.learn(from: summary, source: source(of: agent, profile))
+        guard !change.isEmpty || isLast else { return }
         var commit = TrainingCommit(
             application: agent.id, episode: summary.number, state: learner.encodeState(),
-            optimizer: change.model == nil ? nil : learner.encodeOptimizer(), models: [], events: [])
-        if let model = change.model {
-            commit.models.append(
-                ModelVersion(
-                    application: agent.id, version: model.version, parent: model.parent, created: summary.ended,
-                    algorithm: profile.algorithm.rawValue, episode: summary.number, diagnostics: model.diagnostics,
-                    weights: model.policy.encode()))
+            optimizer: change.versions.isEmpty && change.judgements.isEmpty ? nil : learner.encodeOptimizer(),
+            models: [], events: [])
+        commit.models = change.versions.map { version in
+            ModelVersion(
+                application: agent.id, version: version.version, parent: version.parent, created: summary.ended,
+                algorithm: profile.algorithm.rawValue, episode: summary.number, diagnostics: version.diagnostics,
+                weights: version.policy.encode())
+        }
+        for judgement in change.judgements {
+            commit.events.append(
+                Event(
+                    time: summary.ended, application: agent.id, episode: summary.number, kind: "judgement",
+                    from: "\(judgement.acting)", to: "\(judgement.candidate)", reason: judgement.reason.rawValue,
+                    figures: judgement.figures))
         }
         for transition in change.transitions {
             commit.events.append(
@@ -193,7 +198,7 @@ public final class Trainer: Sendable {
                     to: transition.to.rawValue, reason: transition.reason.rawValue, figures: transition.figures))
         }
         try store.commit(commit)
-        if change.model != nil { updates.add(1, ordering: .relaxed) }
+        if !change.versions.isEmpty { updates.add(change.versions.count, ordering: .relaxed) }
         table.publish(Self.assignment(of: learner), for: agent.id)
         progress.withLock { $0[agent.id] = summary.number }
     }

@@ -69,6 +69,7 @@ extension ApplicationLearner {
             startAfresh()
             learnOn(from: policy, seed: seed)
             version = chosen
+            // A person holds a stage for the policy that acts in it.
             lifecycle.versionChanged()
             return [.promotion(from: before, to: chosen, reason: "PromotedByHand")]
                 + transition(to: .serving, hold: false)
@@ -83,14 +84,14 @@ extension ApplicationLearner {
     private mutating func startAfresh() {
         pending.removeAll()
         rulesInStage = 0
-        hasCandidate = false
+        estimate = nil
     }
 
     /// A fresh optimiser for `policy`, which from now on is the application's own.
     private mutating func learnOn(from policy: Policy, seed: UInt64) {
-        baseEpisodes = nil
+        trialEpisodes = nil
         ppo = PPO(
-            policy: policy, options: policy.shape.recurrentSize > 0 ? Self.fineTuning : Self.options,
+            policy: policy, options: Self.options(for: policy.shape),
             seed: seed &+ UInt64(latest))
     }
 

@@ -45,11 +45,21 @@ public struct Cluster: Sendable {
         application: SyntheticApplication, profile: Profile? = nil, initial: Allocation? = nil, seed: UInt64,
         dynamics: ClusterDynamics = ClusterDynamics(), startTime: Double = 0
     ) {
-        service = application.service
-        self.profile = profile ?? application.profile
+        self.init(
+            service: application.service, profile: profile ?? application.profile,
+            initial: initial ?? application.defaultSize, seed: seed, dynamics: dynamics, startTime: startTime)
+    }
+
+    /// The same for costs that were not generated but identified.
+    public init(
+        service: ServiceModel, profile: Profile, initial: Allocation, seed: UInt64,
+        dynamics: ClusterDynamics = ClusterDynamics(), startTime: Double = 0
+    ) {
+        self.service = service
+        self.profile = profile
         self.dynamics = dynamics
         self.startTime = startTime
-        allocation = self.profile.clamp(initial ?? application.defaultSize)
+        allocation = profile.clamp(initial)
         size = allocation
         ready = allocation.replicas
         random = SimulationRandom(seed: seed)

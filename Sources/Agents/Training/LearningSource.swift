@@ -1,0 +1,64 @@
+// Where a learner reads what happened: the store, seen from one application.
+
+import Learning
+import Scaling
+import Simulator
+
+/// Reads one application's record. What is gone from the store is `nil` or empty.
+struct LearningSource {
+    var application: Int64
+    var profile: Profile
+    /// The policy that ships with the product, unless the profile does without.
+    var base: Policy?
+    var store: any EpisodeStore
+    /// Steps of other controllers that are looked at.
+    private static let foreignMax = 2_000
+
+    init(application: Int64, profile: Profile, base: Policy?, store: any EpisodeStore) {
+        self.application = application
+        self.profile = profile
+        self.base = base
+        self.store = store
+    }
+
+    private func decisions(_ number: Int) throws -> [Decision] {
+        guard let summary = try store.episodes(of: application, after: number - 1, limit: 1).first,
+            summary.number == number
+        else { return [] }
+        return try store.decisions(of: summary)
+    }
+
+    /// The steps of a finished episode, as training reads them.
+    func episode(_ number: Int) throws -> Episode? {
+        EpisodeAssembly.episode(from: try decisions(number), profile: profile)
+    }
+
+    /// What ran and what was measured in the episodes `numbers`, oldest first, and the CPU limit that the rules keep.
+    func record(of numbers: [Int]) throws -> (steps: [RecordedStep], fixedCpu: Int?) {
+        var steps: [RecordedStep] = []
+        var fixedCpu: Int?
+        for number in numbers {
+            let decisions = try decisions(number)
+            steps += decisions.dropFirst().map { RecordedStep(allocation: $0.current, observation: $0.observation) }
+            fixedCpu = decisions.last?.rules.cpuMillicores ?? fixedCpu
+        }
+        return (steps, fixedCpu)
+    }
+
+    /// What other controllers did, as training and the judge read it.
+    func foreign() throws -> (episodes: [Episode], steps: [RecordedStep]) {
+        let transitions = try store.foreignTransitions(of: application, limit: Self.foreignMax)
+        guard !transitions.isEmpty else { return ([], []) }
+        return (
+            EpisodeAssembly.episodes(from: transitions, profile: profile),
+            transitions.map { step in
+                RecordedStep(allocation: step.next.allocation(otherwise: step.desired), observation: step.next)
+            }
+        )
+    }
+
+    /// The policy of a version.
+    func policy(version: Int) throws -> Policy? {
+        try store.model(of: application, version: version).map { try Policy(decoding: $0.weights) }
+    }
+}
