@@ -9,6 +9,11 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// For what runs for every request: the run-time check that nobody else accesses a stored property is 4 % of a request.
+/// Debug builds and the sanitizers keep it.
+let served: [SwiftSetting] =
+    strict + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 let package = Package(
     name: "aware",
     dependencies: [
@@ -21,7 +26,7 @@ let package = Package(
         .target(
             name: "CJSON", cxxSettings: [.define("NDEBUG")],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
-        .target(name: "HTTPServer", dependencies: ["CLinux"], swiftSettings: strict, linkerSettings: [.linkedLibrary("z")]),
+        .target(name: "HTTPServer", dependencies: ["CLinux"], swiftSettings: served, linkerSettings: [.linkedLibrary("z")]),
         .target(name: "Neural", dependencies: ["CMatrix"], swiftSettings: strict),
         .target(name: "Scaling", swiftSettings: strict),
         .target(name: "Learning", dependencies: ["Neural", "Scaling"], swiftSettings: strict),

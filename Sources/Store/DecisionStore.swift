@@ -9,12 +9,30 @@ extension Database: DecisionSink {
     public func enqueue(_ body: @escaping @Sendable (_ write: ([PendingDecision]) throws -> Void) -> Void) {
         pool.asyncWriteWithoutTransaction { db in
             body { batch in
-                try db.inTransaction(.immediate) {
+                try Self.step("BEGIN IMMEDIATE", in: db)
+                do {
                     for pending in batch { try Self.insert(pending, into: db) }
-                    return .commit
+                    try Self.step("COMMIT", in: db)
+                } catch {
+                    // SQLite has rolled back by itself after some failures, a full disk among them.
+                    if db.isInsideTransaction { try? Self.step("ROLLBACK", in: db) }
+                    throw error
                 }
             }
         }
+    }
+
+    /// One step of a statement without arguments that stays prepared: GRDB compiles its BEGIN and COMMIT anew each time.
+    private static func step(_ sql: String, in db: GRDB.Database) throws {
+        let handle = try db.cachedStatement(sql: sql).sqliteStatement
+        let code = sqlite3_step(handle)
+        sqlite3_reset(handle)
+        guard code == SQLITE_DONE else { throw failure(code, in: db) }
+    }
+
+    private static func failure(_ code: Int32, in db: GRDB.Database) -> DatabaseError {
+        DatabaseError(
+            resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(db.sqliteConnection)))
     }
 
     /// Binds by hand: GRDB's arguments cost an allocation a value, and this statement runs for every decision.
@@ -44,8 +62,7 @@ extension Database: DecisionSink {
             return code
         }
         guard code == SQLITE_DONE else {
-            throw DatabaseError(
-                resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(db.sqliteConnection)))
+            throw failure(code, in: db)
         }
         // An application may be deleted while its last decisions are on their way: they must not fail the others.
         if let closed = pending.closed {

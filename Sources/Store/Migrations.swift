@@ -9,6 +9,7 @@ enum Migrations {
         ("m0002_control", PackageResources.m0002_control_sql),
         ("m0003_experience", PackageResources.m0003_experience_sql),
         ("m0004_idempotency", PackageResources.m0004_idempotency_sql),
+        ("m0005_optimizer", PackageResources.m0005_optimizer_sql),
     ]
 
     /// Who wrote a database.

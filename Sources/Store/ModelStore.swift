@@ -24,8 +24,11 @@ extension Database: EpisodeStore {
         try pool.read { db in
             guard
                 let row = try Row.fetchOne(
-                    db, sql: "SELECT episode, state, optimizer FROM trainerState WHERE application = ?",
-                    arguments: [application])
+                    db,
+                    sql: """
+                        SELECT episode, state, bytes FROM trainerState LEFT JOIN trainerOptimizer USING (application)
+                        WHERE application = ?
+                        """, arguments: [application])
             else { return nil }
             let state: Data = row[1]
             let optimizer: Data? = row[2]
@@ -48,13 +51,14 @@ extension Database: EpisodeStore {
             }
             try db.execute(
                 sql: """
-                    INSERT INTO trainerState (application, episode, state, optimizer) VALUES (?, ?, ?, ?)
-                    ON CONFLICT (application) DO UPDATE SET episode = excluded.episode, state = excluded.state,
-                        optimizer = coalesce(excluded.optimizer, optimizer)
-                    """,
-                arguments: [
-                    training.application, training.episode, Data(training.state), training.optimizer.map { Data($0) },
-                ])
+                    INSERT INTO trainerState (application, episode, state) VALUES (?, ?, ?)
+                    ON CONFLICT (application) DO UPDATE SET episode = excluded.episode, state = excluded.state
+                    """, arguments: [training.application, training.episode, Data(training.state)])
+            if let optimizer = training.optimizer {
+                try db.execute(
+                    sql: "INSERT OR REPLACE INTO trainerOptimizer (application, bytes) VALUES (?, ?)",
+                    arguments: [training.application, Data(optimizer)])
+            }
             for event in training.events {
                 try db.execute(
                     sql: """

@@ -82,22 +82,31 @@ struct JSONWriter: ~Copyable {
     // MARK: Structure
 
     mutating func object(_ key: StaticString? = nil, _ body: (inout JSONWriter) -> Void) {
-        nest(key, UInt8(ascii: "{"), UInt8(ascii: "}"), body)
+        open(key, UInt8(ascii: "{"))
+        body(&self)
+        closeObject()
     }
 
     mutating func array(_ key: StaticString? = nil, _ body: (inout JSONWriter) -> Void) {
-        nest(key, UInt8(ascii: "["), UInt8(ascii: "]"), body)
+        open(key, UInt8(ascii: "["))
+        body(&self)
+        closeArray()
     }
 
-    @inline(__always)
-    private mutating func nest(
-        _ key: StaticString?, _ open: UInt8, _ close: UInt8, _ body: (inout JSONWriter) -> Void
-    ) {
+    /// The same without closures, which copy what they capture; the caller closes what it opened.
+    mutating func openObject(_ key: StaticString? = nil) { open(key, UInt8(ascii: "{")) }
+    mutating func closeObject() { close(UInt8(ascii: "}")) }
+    mutating func openArray(_ key: StaticString? = nil) { open(key, UInt8(ascii: "[")) }
+    mutating func closeArray() { close(UInt8(ascii: "]")) }
+
+    private mutating func open(_ key: StaticString?, _ bracket: UInt8) {
         if let key { name(key) } else { separate() }
-        append(open)
+        append(bracket)
         needsComma = false
-        body(&self)
-        append(close)
+    }
+
+    private mutating func close(_ bracket: UInt8) {
+        append(bracket)
         needsComma = true
     }
 

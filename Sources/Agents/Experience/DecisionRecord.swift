@@ -8,7 +8,7 @@ public enum DecisionRecord {
     public enum Failure: Error, Equatable { case checksum, version(UInt8), malformed }
 
     /// Everything but the table's own columns (seq, application, previous, time, episode, step, reward).
-    public static func encode(_ decision: Decision) -> [UInt8] {
+    public static func encode(_ decision: borrowing Decision) -> [UInt8] {
         var writer = ByteWriter(reserving: 640)
         writer.write(version)
         writer.write(decision.clientID ?? "")
@@ -43,7 +43,7 @@ public enum DecisionRecord {
         writer.write(experience.logProbability)
         writer.write(experience.value)
         writer.write(experience.memory)
-        writer.write(checksum(writer.bytes[...]))
+        writer.write(checksum(writer.written))
         return writer.bytes
     }
 
@@ -54,7 +54,8 @@ public enum DecisionRecord {
     ) throws -> Decision {
         guard bytes.count > 4 else { throw Failure.malformed }
         var tail = ByteReader(Array(bytes.suffix(4)))
-        guard try tail.integer(UInt32.self) == checksum(bytes.dropLast(4)) else { throw Failure.checksum }
+        let sum = bytes.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0.dropLast(4))) }
+        guard try tail.integer(UInt32.self) == sum else { throw Failure.checksum }
         var reader = ByteReader(bytes)
         let found = try reader.integer(UInt8.self)
         guard found == version else { throw Failure.version(found) }
@@ -182,21 +183,19 @@ public enum DecisionRecord {
     }
 
     /// A multiplicative hash over words of eight bytes: it is there to notice bit rot, not an attacker.
-    private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-        bytes.withUnsafeBytes { buffer in
-            var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(buffer.count)
-            var offset = 0
-            while offset + 8 <= buffer.count {
-                hash = (hash ^ buffer.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x9E37_79B9_7F4A_7C15
-                hash ^= hash >> 32
-                offset += 8
-            }
-            while offset < buffer.count {
-                hash = (hash ^ UInt64(buffer[offset])) &* 0x9E37_79B9_7F4A_7C15
-                hash ^= hash >> 32
-                offset += 1
-            }
-            return UInt32(truncatingIfNeeded: hash)
+    private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(bytes.count)
+        var offset = 0
+        while offset + 8 <= bytes.count {
+            hash = (hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x9E37_79B9_7F4A_7C15
+            hash ^= hash >> 32
+            offset += 8
         }
+        while offset < bytes.count {
+            hash = (hash ^ UInt64(bytes[offset])) &* 0x9E37_79B9_7F4A_7C15
+            hash ^= hash >> 32
+            offset += 1
+        }
+        return UInt32(truncatingIfNeeded: hash)
     }
 }

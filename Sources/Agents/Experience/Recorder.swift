@@ -16,7 +16,7 @@ public struct PendingDecision: Sendable {
     /// The episode that this decision closes.
     public var closed: ClosedEpisode?
 
-    public init(_ decision: Decision, closed: ClosedEpisode?) {
+    public init(_ decision: borrowing Decision, closed: ClosedEpisode?) {
         seq = decision.seq
         application = decision.application
         previous = decision.previous
