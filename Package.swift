@@ -76,7 +76,10 @@ let package = Package(
         .testTarget(name: "RecommenderTests", dependencies: ["Recommender", "Scaling"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Service", "HTTPServer", "Agents", "aware", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Service", "HTTPServer", "Agents", "BasePolicy", "Learning", "Neural", "Scaling", "Simulator", "aware",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

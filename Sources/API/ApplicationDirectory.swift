@@ -102,7 +102,7 @@ public final class ApplicationDirectory: Sendable {
     func delete(_ agent: Agent) throws {
         try change.withLock { _ in
             registry.remove(agent)
-            agent.invalidate()
+            agent.retire()
             try database.delete(application: agent.id)
             table.publish(nil, for: agent.id)
             trainer.forget(agent)

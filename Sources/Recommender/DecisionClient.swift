@@ -62,7 +62,8 @@ public final class DecisionClient {
         let body = try accepted(
             client.send("POST", "/v1/applications/\(application)/decisions", body: Self.json(observation)))
         let answer = try decoder.decode(Answer.self, from: Data(body))
-        guard let cpu = Quantity.millicores(answer.desired.cpu), let memory = Quantity.bytes(answer.desired.memory) else {
+        guard let cpu = Quantity.millicores(answer.desired.cpu), let memory = Quantity.bytes(answer.desired.memory)
+        else {
             throw Refused(status: 200, detail: "the desired size is not a quantity: \(answer.desired)")
         }
         return Recommendation(
@@ -81,6 +82,30 @@ public final class DecisionClient {
         }
     }
 
+    private struct Events: Decodable {
+        struct Event: Decodable {
+            let episode: Int?
+            let from: String
+            let to: String
+            let reason: String
+            let figures: [String: Double]
+        }
+        let items: [Event]
+    }
+
+    /// The changes of stage of `application`, oldest first, a line each.
+    public func changes(of application: String) throws -> [String] {
+        let path = "/v1/events?application=\(application)&kind=transition&limit=500"
+        return try decoder.decode(Events.self, from: Data(accepted(client.send("GET", path)))).items.reversed().map {
+            event in
+            let figures = event.figures.sorted { $0.key < $1.key }.filter { $0.value != 0 }.map { name, value in
+                "\(name) \((value * 1000).rounded() / 1000)"
+            }
+            return "episode \(event.episode ?? 0): \(event.from) > \(event.to), \(event.reason)"
+                + (figures.isEmpty ? "" : ": " + figures.joined(separator: ", "))
+        }
+    }
+
     private func accepted(_ answer: RESTClient.Answer) throws -> [UInt8] {
         guard (200..<300).contains(answer.status) else { throw Refused(status: answer.status, detail: answer.text) }
         return answer.body
@@ -94,7 +119,9 @@ public final class DecisionClient {
         }
         func add(_ name: String, _ value: Int?) { if let value { members.append("\"\(name)\":\(value)") } }
         if let cpu = observation.cpuMillicores { members.append("\"cpuLimit\":\"\(Quantity.text(millicores: cpu))\"") }
-        if let memory = observation.memoryBytes { members.append("\"memoryLimit\":\"\(Quantity.text(bytes: memory))\"") }
+        if let memory = observation.memoryBytes {
+            members.append("\"memoryLimit\":\"\(Quantity.text(bytes: memory))\"")
+        }
         add("cpuUtilization", observation.cpuUtilization)
         add("memoryUtilization", observation.memoryUtilization)
         add("latencySeconds", observation.latencySeconds)

@@ -22,6 +22,8 @@ public struct ServiceOptions: Sendable {
     /// In a simulation the observations carry the time; in production the machine's clock does.
     public var followsObservedTime = false
     public var security = SecurityOptions()
+    /// What all applications together may be given; `nil` is no limit.
+    public var capacity: Capacity?
 
     public init() {}
 }
@@ -59,12 +61,18 @@ public final class Service: Sendable {
             registry: registry, table: table, database: database, trainer: trainer, seed: options.seed)
         _ = try directory.loadAll()
         let controls = try ControlDesk(database: database, registry: registry)
-        directory.onCreation { controls.enforce(on: $0) }
+        let ledger = options.capacity.map { CapacityLedger(total: $0) }
+        if let ledger { for agent in registry.agents(before: .max, limit: .max) { agent.share(ledger) } }
+        directory.onCreation { agent in
+            controls.enforce(on: agent)
+            if let ledger { agent.share(ledger) }
+        }
         let api = APIContext(
             directory: directory, registry: registry, table: table, database: database,
             recorder: Recorder(sink: database), trainer: trainer, controls: controls,
             events: try EventHub(database: database), access: access,
-            idempotency: try IdempotencyDesk(database: database), loops: options.loops, lastSeq: try database.lastSeq(), now: clock(followsObservedTime: options.followsObservedTime))
+            idempotency: try IdempotencyDesk(database: database), loops: options.loops, lastSeq: try database.lastSeq(),
+            now: clock(followsObservedTime: options.followsObservedTime))
         var server = ServerOptions()
         server.loops = options.loops
         server.extraHeaders = [

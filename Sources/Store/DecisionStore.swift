@@ -67,6 +67,9 @@ extension Database: DecisionSink {
         // An application may be deleted while its last decisions are on their way: they must not fail the others.
         if let closed = pending.closed {
             try insert(closed.summary, into: db)
+            if try hasOutcomes(since: closed.summary.number, of: pending.application, in: db) {
+                try recount(episode: closed.summary.number, of: pending.application, in: db)
+            }
             try db.cachedStatement(
                 sql: """
                     INSERT OR REPLACE INTO agentState (application, seq, state)

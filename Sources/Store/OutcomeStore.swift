@@ -20,18 +20,53 @@ extension Database {
         }
     }
 
-    /// Stores an outcome once.
-    /// - Returns: the outcome that counts: this one, or the one that was there before.
+    /// Stores an outcome once, and counts the episode again that it belongs to when that is over already.
+    /// - Returns: the outcome that counts: this one, or the one that was there before; and what became of the episode.
     public func insert(
         _ outcome: DecisionOutcome, of seq: Int64, application: Int64, at time: Double
-    ) throws -> DecisionOutcome {
+    ) throws -> (outcome: DecisionOutcome, correction: EpisodeCorrection?) {
         try pool.write { db in
-            if let present = try Self.outcome(of: seq, in: db) { return present }
+            if let present = try Self.outcome(of: seq, in: db) { return (present, nil) }
             try db.execute(
                 sql: "INSERT INTO outcome (seq, application, applied, reward, created) VALUES (?, ?, ?, ?, ?)",
                 arguments: [seq, application, outcome.applied, outcome.reward, time])
-            return outcome
+            guard let number = try Self.decision(seq: seq, in: db)?.episode else { return (outcome, nil) }
+            return (outcome, try Self.recount(episode: number, of: application, in: db))
         }
+    }
+
+    /// Brings the mean reward of a finished episode in line with the outcomes that are known of its decisions.
+    /// - Returns: the change, `nil` when there is none or the episode still runs.
+    @discardableResult
+    static func recount(episode number: Int, of application: Int64, in db: GRDB.Database) throws -> EpisodeCorrection? {
+        guard
+            let summary = try Row.fetchOne(
+                db, sql: "SELECT * FROM episode WHERE application = ? AND number = ?", arguments: [application, number]
+            ).map(Self.episode)
+        else { return nil }
+        var chain: [Decision] = []
+        var next = summary.closing
+        while chain.count <= summary.steps, let decision = try Self.decision(of: application, upTo: next, in: db) {
+            chain.append(decision)
+            next = decision.previous
+        }
+        let rewards = try complete(chain.reversed(), in: db).dropFirst().compactMap(\.reward)
+        let reward = rewards.isEmpty ? nil : rewards.reduce(0, +) / Double(rewards.count)
+        guard reward != summary.reward else { return nil }
+        try db.execute(
+            sql: "UPDATE episode SET reward = ? WHERE application = ? AND number = ?",
+            arguments: [reward, application, number])
+        return EpisodeCorrection(episode: number, before: summary.reward, after: reward)
+    }
+
+    /// Whether anything was told of a decision of the application since the episode before `number` ended.
+    static func hasOutcomes(since number: Int, of application: Int64, in db: GRDB.Database) throws -> Bool {
+        try Bool.fetchOne(
+            db.cachedStatement(
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM outcome WHERE application = ?1 AND seq >= coalesce(
+                        (SELECT closing FROM episode WHERE application = ?1 AND number = ?2 - 1), 0))
+                    """), arguments: [application, number]) ?? false
     }
 
     static func outcome(of seq: Int64, in db: GRDB.Database) throws -> DecisionOutcome? {
@@ -55,7 +90,8 @@ extension Database {
         for index in decisions.indices.dropFirst() {
             guard let outcome = outcomes[decisions[index - 1].seq] else { continue }
             decisions[index].observation = outcome.complete(decisions[index].observation)
-            if let reward = outcome.reward { decisions[index].reward = reward }
+            // What was not carried out earned nothing that could be credited to it.
+            if outcome.reward != nil || !outcome.applied { decisions[index].reward = outcome.reward }
         }
         return decisions
     }

@@ -4,6 +4,7 @@ import API
 import ArgumentParser
 import Foundation
 import HTTPServer
+import Scaling
 import Service
 import Store
 
@@ -45,6 +46,12 @@ struct CommonOptions: ParsableArguments {
     @Option(help: "Requests a second of one token; 0 is no limit. (default: 10000)")
     var rateLimit: Double?
 
+    @Option(help: "CPU that all applications together may be given, such as 64 or 64000m. (default: no limit)")
+    var capacityCpu: String?
+
+    @Option(help: "Memory that all applications together may be given, such as 256Gi. (default: no limit)")
+    var capacityMemory: String?
+
     /// The service's options from flags, then environment, then defaults.
     func serviceOptions(defaultData: String = "./aware-data", defaultListen: String = "127.0.0.1:8080") throws
         -> ServiceOptions
@@ -63,6 +70,7 @@ struct CommonOptions: ParsableArguments {
             options.loops = loops
         }
         options.security = try securityOptions()
+        options.capacity = try capacity()
         if let text = durability ?? Self.environment("DURABILITY") {
             guard let durability = Store.Database.Durability(rawValue: text) else {
                 throw ValidationError("--durability \(text) is not one of: normal, full.")
@@ -70,6 +78,24 @@ struct CommonOptions: ParsableArguments {
             options.durability = durability
         }
         return options
+    }
+
+    private func capacity() throws -> Capacity? {
+        func amount(_ text: String?, _ flag: String, _ parse: (String) -> Int?) throws -> Int? {
+            guard let text else { return nil }
+            guard let amount = parse(text), amount > 0 else {
+                throw ValidationError("\(flag) \(text) is not a positive Kubernetes quantity.")
+            }
+            return amount
+        }
+        let cpu = try amount(
+            capacityCpu ?? Self.environment("CAPACITY_CPU"), "--capacity-cpu"
+        ) { Quantity.millicores($0) }
+        let memory = try amount(
+            capacityMemory ?? Self.environment("CAPACITY_MEMORY"), "--capacity-memory"
+        ) { Quantity.bytes($0) }
+        return cpu == nil && memory == nil
+            ? nil : Capacity(cpuMillicores: cpu ?? .max, memoryBytes: memory ?? .max)
     }
 
     private func securityOptions() throws -> SecurityOptions {

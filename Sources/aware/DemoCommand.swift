@@ -15,6 +15,10 @@ struct DemoCommand: AsyncParsableCommand {
             Starts a server, N simulated applications and a recommender that asks the server over HTTP, one step a second \
             of wall-clock time for each simulated minute. With --fast it does not wait for the clock, but for the trainer \
             at the end of each episode, so that a seed always gives the same run.
+
+            With --update the workload of every application changes in mid-run, as an update of it would: watch whether the \
+            detector notices, the rules take over and the agent retrains. The changes of stage are printed at the end. \
+            Known changes: \(WorkloadUpdate.all.map(\.name).joined(separator: ", ")).
             """)
 
     @OptionGroup var common: CommonOptions
@@ -37,13 +41,29 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Seconds of wall-clock time for a simulated minute, without --fast.")
     var interval = 1.0
 
+    @Option(help: "A change of every workload, such as memory-demand (see above).")
+    var update: String?
+
+    @Option(help: "Step before which --update happens. (default: the middle of --steps)")
+    var updateStep: Int?
+
     func validate() throws {
         guard (1...1000).contains(applications) else {
             throw ValidationError("--applications \(applications) is outside 1 to 1000.")
         }
         guard steps >= 0 else { throw ValidationError("--steps \(steps) is negative.") }
         guard !fast || steps > 0 else { throw ValidationError("--fast needs --steps.") }
-        guard interval > 0, interval <= 3600 else { throw ValidationError("--interval \(interval) is outside 0 to 3600 s.") }
+        if let update, !WorkloadUpdate.all.contains(where: { $0.name == update }) {
+            let known = WorkloadUpdate.all.map(\.name).joined(separator: ", ")
+            throw ValidationError("--update: there is no change \(update). Known: \(known).")
+        }
+        guard update == nil || steps > 0 || updateStep != nil else {
+            throw ValidationError("--update needs --update-step when --steps is not given.")
+        }
+        guard (updateStep ?? 0) >= 0 else { throw ValidationError("--update-step is negative.") }
+        guard interval > 0, interval <= 3600 else {
+            throw ValidationError("--interval \(interval) is outside 0 to 3600 s.")
+        }
     }
 
     func run() async throws {
@@ -57,7 +77,9 @@ struct DemoCommand: AsyncParsableCommand {
         }
         print("page:      \(base)\ndata file: \(service.dataFile)")
         fflush(nil)
-        let run = DemoLoop(world, base: base, steps: steps, waits: fast ? nil : interval, usesBasePolicy: !fromScratch)
+        let change = WorkloadUpdate.all.first { $0.name == update }.map { ($0, updateStep ?? steps / 2) }
+        let run = DemoLoop(
+            world, base: base, steps: steps, waits: fast ? nil : interval, usesBasePolicy: !fromScratch, update: change)
         async let finished: Void = run.onThreadOfItsOwn()
         let interruption = Task {
             await signals.wait()
@@ -77,7 +99,9 @@ struct DemoCommand: AsyncParsableCommand {
     }
 
     private static func temporaryFolder() -> String {
-        FileManager.default.temporaryDirectory.appendingPathComponent("aware-demo-\(ProcessInfo.processInfo.processIdentifier)").path
+        FileManager.default.temporaryDirectory.appendingPathComponent(
+            "aware-demo-\(ProcessInfo.processInfo.processIdentifier)"
+        ).path
     }
 
     /// Fast runs begin at a fixed time, so that they are the same every day.
@@ -95,7 +119,8 @@ struct DemoCommand: AsyncParsableCommand {
                     "--trace \(path): \(error). Two columns are expected, minute,requests or second,requests.")
             }
         }
-        return try SyntheticApplication.generate(count: applications, seed: seed).enumerated().map { index, application in
+        return try SyntheticApplication.generate(count: applications, seed: seed).enumerated().map {
+            index, application in
             let capacity = application.capacity(profile: application.profile)
             let level = LoadLevel.draw(using: &random)
             let offset = random.uniform()

@@ -19,9 +19,15 @@ final class DemoLoop: @unchecked Sendable {
     /// Seconds between two steps, `nil` for none.
     private let waits: Double?
     private let usesBasePolicy: Bool
+    /// A change of every workload, and the step before which it happens.
+    private let update: (change: WorkloadUpdate, step: Int)?
     private let isStopped = Atomic<Bool>(false)
 
-    init(_ applications: [DemoApplication], base: String, steps: Int, waits: Double?, usesBasePolicy: Bool) {
+    init(
+        _ applications: [DemoApplication], base: String, steps: Int, waits: Double?, usesBasePolicy: Bool,
+        update: (change: WorkloadUpdate, step: Int)? = nil
+    ) {
+        self.update = update
         self.applications = applications
         self.base = base
         self.steps = steps
@@ -41,10 +47,15 @@ final class DemoLoop: @unchecked Sendable {
 
     private func run() throws {
         let client = DecisionClient(base: base)
+        defer { tellChanges(client) }
         for application in applications { try application.register(with: client, usesBasePolicy: usesBasePolicy) }
         print(Self.heading)
         var step = 0
         while (steps == 0 || step < steps) && !isStopped.load(ordering: .relaxed) {
+            if let update, update.step == step {
+                for application in applications { application.apply(update.change) }
+                print("step \(step): the workload changes, \(update.change.name)")
+            }
             for application in applications {
                 try application.advance(with: client)
                 if waits == nil, application.hasJustClosedAnEpisode { try client.waitUntilTrained(application.name) }
@@ -52,6 +63,15 @@ final class DemoLoop: @unchecked Sendable {
             step += 1
             report(step)
             if let waits { Thread.sleep(forTimeInterval: waits) }
+        }
+    }
+
+    /// What happened to the stages of the applications, as the server tells it.
+    private func tellChanges(_ client: DecisionClient) {
+        for application in applications {
+            guard let changes = try? client.changes(of: application.name), !changes.isEmpty else { continue }
+            print("\(application.name), changes of stage:")
+            for change in changes { print("  \(change)") }
         }
     }
 
@@ -76,7 +96,8 @@ final class DemoLoop: @unchecked Sendable {
                 Self.pad(Self.fixed(rules.reward / Double(rules.steps), 3), -6), "  ",
                 Self.pad("\(application.allocation.replicas)", -8), "  ",
                 Self.pad(Self.fixed(learned.cpu / Double(learned.steps), 2), -5), "  ",
-                Self.pad(Self.percent(learned.violations, learned.steps), -10), "  ", Self.pad("\(learned.oomKills)", -3),
+                Self.pad(Self.percent(learned.violations, learned.steps), -10), "  ",
+                Self.pad("\(learned.oomKills)", -3),
             ].joined()
             print(line)
         }
@@ -91,8 +112,9 @@ final class DemoLoop: @unchecked Sendable {
             "application    first \(Self.compared) episodes     last \(Self.compared) episodes      violations       OOM kills     cpu used       memory used",
             "               service   rules    service   rules    service   rules  service rules service  rules  service  rules",
         ]
-        var all: (first: [EpisodeFigures], last: [EpisodeFigures], firstRules: [EpisodeFigures], lastRules: [EpisodeFigures]) =
-            ([], [], [], [])
+        var all:
+            (first: [EpisodeFigures], last: [EpisodeFigures], firstRules: [EpisodeFigures], lastRules: [EpisodeFigures]) =
+                ([], [], [], [])
         for application in applications {
             let learned = application.learned.filter { $0.steps == DemoApplication.episodeSteps }
             let rules = application.rules.filter { $0.steps == DemoApplication.episodeSteps }
@@ -127,7 +149,8 @@ final class DemoLoop: @unchecked Sendable {
         func share(_ sum: Double, _ steps: Int) -> String { pad(fixed(sum / Double(max(1, steps)), 3), -7) }
         return [
             pad(name, 14), reward(first), reward(firstRules), "  ", reward(last), reward(lastRules), "  ",
-            pad(percent(last.violations, last.steps), -8), pad(percent(lastRules.violations, lastRules.steps), -8), "  ",
+            pad(percent(last.violations, last.steps), -8), pad(percent(lastRules.violations, lastRules.steps), -8),
+            "  ",
             pad("\(last.oomKills)", -6), pad("\(lastRules.oomKills)", -6), " ", share(last.cpu, last.steps),
             share(lastRules.cpu, lastRules.steps), "  ", share(last.memory, last.steps),
             share(lastRules.memory, lastRules.steps),

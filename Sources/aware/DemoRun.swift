@@ -46,6 +46,7 @@ final class DemoApplication {
     private var cluster: Cluster
     private var twin: TwinUnderRules
     private let load: DemoLoad
+    private var loadFactor = 1.0
     private var observation: Observation
     private(set) var step = 0
     private(set) var last: DecisionClient.Recommendation?
@@ -76,11 +77,18 @@ final class DemoApplication {
                 """)
     }
 
+    /// Changes the workload from the next step on, for the agent and for the twin.
+    func apply(_ update: WorkloadUpdate) {
+        cluster.service = cluster.service.applying(update)
+        twin.apply(update)
+        loadFactor *= update.load
+    }
+
     /// Asks, carries out, and lives through one step.
     func advance(with client: DecisionClient) throws {
         let answer = try client.decide(name, observation)
         step += 1
-        let load = load.step(step)
+        let load = load.step(step).map { $0 * loadFactor }
         let outcome = cluster.step(desired: answer.desired, load: load)
         observation = outcome.observation
         last = answer
@@ -102,29 +110,23 @@ final class DemoApplication {
 /// A cluster that the rules alone control, behind the same guards as the server's.
 private struct TwinUnderRules {
     private var cluster: Cluster
-    private var rules: Rules
-    private var checker = ObservationChecker()
-    private var guards = GuardState()
+    private var rules: GuardedRules
     private var observation = Observation(replicas: 0)
-    private var answered: Allocation?
 
     init(_ cluster: Cluster) {
         self.cluster = cluster
-        rules = Rules(cluster.profile)
+        rules = GuardedRules(profile: cluster.profile)
     }
 
-    mutating func start(load: [Double]) { observation = cluster.step(desired: cluster.allocation, load: load).observation }
+    mutating func apply(_ update: WorkloadUpdate) { cluster.service = cluster.service.applying(update) }
+
+    mutating func start(load: [Double]) {
+        observation = cluster.step(desired: cluster.allocation, load: load).observation
+    }
 
     mutating func advance(load: [Double]) -> StepOutcome {
-        let time = observation.time ?? 0
-        let current = observation.allocation(otherwise: cluster.allocation)
-        let quality = checker.check(observation, answered: answered, profile: cluster.profile, now: time)
-        let wanted = rules.recommend(observation, current: current, time: time)
-        let guarded = Guards.apply(
-            wanted, current: current, rules: wanted, quality: quality, profile: cluster.profile,
-            controls: Controls(), state: &guards, time: time)
-        answered = guarded.allocation
-        let outcome = cluster.step(desired: guarded.allocation, load: load)
+        let desired = rules.decide(observation, current: cluster.allocation)
+        let outcome = cluster.step(desired: desired, load: load)
         observation = outcome.observation
         return outcome
     }

@@ -7,7 +7,21 @@ import Service
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "Serve decisions over HTTP until SIGTERM or SIGINT.")
+        commandName: "serve", abstract: "Serve decisions over HTTP until SIGTERM or SIGINT.",
+        discussion: """
+            Taking the wheel, with APP for /v1/applications/NAME; each wants a "reason", survives a restart and stands in \
+            GET /v1/audit:
+
+              pin         PUT APP/pin {"replicas": 8, "seconds": 3600}; DELETE APP/pin ends it
+              pause       PUT APP/mode {"mode": "pause"}, "freezeDown" or "running"
+              roll back   POST APP/models/VERSION/promote; GET APP/models lists the versions
+              rules only  PUT APP/stage {"stage": "offline", "hold": true}
+              kill switch PUT /v1/killswitch: the rules act everywhere; DELETE /v1/killswitch ends it
+
+            When metrics die (missing, stale, zero, frozen, not a number) what is there is kept and nothing is taken away: \
+            the answer says "source": "hold", "reason": "BadData" and what is wrong in explanation.warnings. When the \
+            server dies, recommenders keep its last answer; started again on the same --data it goes on where it was.
+            """)
 
     @OptionGroup var common: CommonOptions
 

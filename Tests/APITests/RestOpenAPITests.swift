@@ -92,9 +92,11 @@ import Testing
             try await server.send("POST", path + "/decisions", observation(replicas: 3, cpu: 0.5 + 0.1 * Double(step)))
         }
         try await server.send("POST", path + "/decisions", observation(extra: "\"id\": \"d1\", \"x\": 1, "))
-        try await server.send(
-            "PUT", path + "/models/9/weights", headers: [("Content-Type", "application/octet-stream")],
-            bytes: BasePolicy.bytes)
+        for version in [1, 9] {
+            try await server.send(
+                "PUT", path + "/models/\(version)/weights", headers: [("Content-Type", "application/octet-stream")],
+                bytes: BasePolicy.bytes)
+        }
     }
 
     /// Every request is sent with its example, and without a body where it needs one; the answers must be as described.

@@ -52,7 +52,8 @@ enum OutcomeRoutes {
         guard let seq = agent.seq(ofClientID: id) ?? DecisionID.seq(of: id),
             let decision = try api.database.decision(seq: seq), decision.application == agent.id
         else { throw Refusal(.notFound, "\(name) has no decision with the id \"\(id.prefix(64))\".") }
-        let stored = try api.database.insert(outcome, of: seq, application: agent.id, at: time)
+        let (stored, correction) = try api.database.insert(outcome, of: seq, application: agent.id, at: time)
+        if let correction { api.trainer.carryOut(.correct(correction), for: agent, at: time) { _ in } }
         guard stored == outcome else {
             throw Refusal(
                 .conflict,

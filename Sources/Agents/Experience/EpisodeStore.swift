@@ -59,6 +59,19 @@ public struct Event: Sendable {
     }
 }
 
+/// What late news did to the mean reward of a finished episode.
+public struct EpisodeCorrection: Sendable, Equatable {
+    public var episode: Int
+    public var before: Double?
+    public var after: Double?
+
+    public init(episode: Int, before: Double?, after: Double?) {
+        self.episode = episode
+        self.before = before
+        self.after = after
+    }
+}
+
 /// Everything one step of training changes; stored in one transaction.
 public struct TrainingCommit: Sendable {
     public var application: Int64

@@ -19,6 +19,14 @@ struct RewardWindow: Sendable, Equatable {
 
     mutating func removeAll() { values.removeAll() }
 
+    /// Replaces the latest reward that equals `old`, or with `nil` drops it; false when there is none.
+    @discardableResult
+    mutating func replace(_ old: Double, by new: Double?) -> Bool {
+        guard let index = values.lastIndex(of: old) else { return false }
+        if let new, new.isFinite { values[index] = new } else { values.remove(at: index) }
+        return true
+    }
+
     /// 0 when empty.
     var mean: Double { values.isEmpty ? 0 : values.reduce(0, +) / Double(values.count) }
 

@@ -57,6 +57,8 @@ public final class Agent: Sendable {
     public let created: Double
     private let state: Mutex<AgentState>
     private let revisionNumber: Atomic<Int>
+    /// What it shares with all other applications of the server; `nil` without a limit.
+    private let ledger = Mutex<CapacityLedger?>(nil)
 
     /// - Parameters:
     ///   - revision: of the profile, its ETag.
@@ -94,6 +96,18 @@ public final class Agent: Sendable {
     /// Number and steps of the running episode.
     public var runningEpisode: (number: Int, steps: Int) { state.withLock { $0.runningEpisode } }
 
+    /// Makes the application share a total with the others, beginning with what it was answered last.
+    public func share(_ ledger: CapacityLedger) {
+        state.withLock { ledger.set(&$0.held, to: $0.lastDesired) }
+        self.ledger.withLock { $0 = ledger }
+    }
+
+    /// The application is gone: what it held is free for others.
+    public func retire() {
+        invalidate()
+        ledger.withLock { ledger in state.withLock { ledger?.set(&$0.held, to: nil) } }
+    }
+
     /// Replaces the profile from the next decision on.
     public func update(profile: Profile, revision: Int) {
         state.withLock { $0.update(profile: profile) }
@@ -111,20 +125,27 @@ public final class Agent: Sendable {
     ) -> DecisionResult {
         let assignment = context.cache.assignment(of: id)
         let scratch = assignment?.policy.map { context.scratch(for: $0) }
+        let ledger = ledger.withLock { $0 }
         return state.withLock { state in
             guard state.isLoaded else { return .unavailable }
             if let clientID, let seq = state.seq(ofClientID: clientID) { return .repeated(seq: seq) }
-            if isDryRun {
-                var copy = state
-                let (decision, closed) = copy.decide(
-                    observation, at: now, clientID: nil, warnings: warnings, assignment: assignment,
-                    scratch: scratch, seq: 0)
-                return .decided(decision, closed)
+            func decide(within capacity: Capacity?) -> (DecisionResult, Allocation?) {
+                if isDryRun {
+                    var copy = state
+                    let (decision, closed) = copy.decide(
+                        observation, at: now, clientID: nil, warnings: warnings, assignment: assignment,
+                        scratch: scratch, capacity: capacity, seq: 0)
+                    return (.decided(decision, closed), nil)
+                }
+                let (decision, closed) = state.decide(
+                    observation, at: now, clientID: clientID, warnings: warnings, assignment: assignment,
+                    scratch: scratch, capacity: capacity, seq: sequence())
+                return (.decided(decision, closed), decision.desired)
             }
-            let (decision, closed) = state.decide(
-                observation, at: now, clientID: clientID, warnings: warnings, assignment: assignment,
-                scratch: scratch, seq: sequence())
-            return .decided(decision, closed)
+            guard let ledger else { return decide(within: nil).0 }
+            var held = state.held
+            defer { state.held = held }
+            return ledger.share(&held) { decide(within: $0) }
         }
     }
 
@@ -142,7 +163,12 @@ public final class Agent: Sendable {
         for decision in decisions { restored.replay(decision) }
         if let policy { restored.catchUp(decisions.last, with: policy) }
         restored.isLoaded = true
-        state.withLock { $0 = restored }
+        let ledger = ledger.withLock { $0 }
+        state.withLock { state in
+            restored.held = state.held
+            ledger?.set(&restored.held, to: restored.lastDesired)
+            state = restored
+        }
     }
 
     public func status(_ assignment: Assignment?) -> AgentStatus {

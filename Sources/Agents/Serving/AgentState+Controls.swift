@@ -35,7 +35,8 @@ extension AgentState {
         controls.approved = decision.desired
         for record in decision.guards {
             switch record.rule {
-            case .pin: controls.pin = decision.desired
+            // What others held then is forgotten, but not what came of it.
+            case .pin, .capacity: controls.pin = decision.desired
             case .pause: controls.paused = true
             case .freezeDown: controls.freezeDown = true
             case .killSwitch: controls.killSwitch = true

@@ -23,6 +23,8 @@ struct AgentState: Sendable {
     /// What became of the last decision, when that was told apart from an observation.
     var outcome: DecisionOutcome?
     var isLoaded = false
+    /// What the ledger of a shared total counts for this application.
+    var held = Capacity(cpuMillicores: 0, memoryBytes: 0)
 
     // MARK: History
 
@@ -93,7 +95,7 @@ struct AgentState: Sendable {
     /// Takes in an observation and answers it. `seq` 0 is a dry run's.
     mutating func decide(
         _ observation: Observation, at now: Double, clientID: String?, warnings: [String], assignment: Assignment?,
-        scratch: PolicyScratch?, seq: Int64
+        scratch: PolicyScratch?, capacity: Capacity? = nil, seq: Int64
     ) -> (Decision, ClosedEpisode?) {
         let observation = completed(observation)
         let percept = perceive(observation, at: now)
@@ -109,7 +111,7 @@ struct AgentState: Sendable {
         let proposed = actor == .policy ? proposal!.allocation : percept.rules
         let guarded = Guards.apply(
             proposed, current: percept.current, rules: percept.rules, quality: percept.quality, profile: profile,
-            controls: controls, state: &guards, time: now)
+            controls: controls, capacity: capacity, state: &guards, time: now)
         if actor == .rules {
             experience.action = Self.space.nearest(to: guarded.allocation, from: percept.current, profile)
             experience.logProbability = 0

@@ -29,6 +29,12 @@ struct BestEpisodes: Sendable, Equatable {
         hasChanged = true
     }
 
+    mutating func correct(_ correction: EpisodeCorrection) {
+        guard let index = entries.firstIndex(where: { $0.number == correction.episode }) else { return }
+        if let reward = correction.after { entries[index].reward = reward } else { entries.remove(at: index) }
+        hasChanged = true
+    }
+
     init() {}
 
     static func == (left: BestEpisodes, right: BestEpisodes) -> Bool {

@@ -14,6 +14,8 @@ public enum TrainingOrder: Sendable {
     case promote(version: Int, Policy)
     /// Add a version from outside; it acts only after it is promoted.
     case adopt(ModelVersion)
+    /// An outcome that came late changed what a finished episode earned.
+    case correct(EpisodeCorrection)
 
     /// The version that is stored with the order.
     var model: ModelVersion? {
@@ -77,6 +79,10 @@ extension ApplicationLearner {
             guard model.version > latest else { throw .versionTaken(next: latest + 1) }
             latest = model.version
             return [.adoption(version: model.version)]
+        case .correct(let correction):
+            lifecycle.correct(from: correction.before, to: correction.after)
+            trajectories.correct(correction)
+            return []
         }
     }
 

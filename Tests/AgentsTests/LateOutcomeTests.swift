@@ -1,0 +1,75 @@
+// News of a decision that come late change the mean of the episode it belongs to, and what the lifecycle made of it.
+
+import Scaling
+import Store
+import Testing
+
+@testable import Agents
+
+@Suite(.serialized, .timeLimit(.minutes(1))) struct LateOutcomeTests {
+    private static func mean(_ rewards: [Double?]) -> Double? {
+        let known = rewards.compactMap { $0 }
+        return known.isEmpty ? nil : known.reduce(0, +) / Double(known.count)
+    }
+
+    @Test func lateOutcomesChangeTheEpisodeTheyBelongTo() async throws {
+        try await withDatabase { database in
+            var profile = Profile()
+            profile.episodeSteps = 6
+            var subject = try Subject(database, table: ServingTable(), profile: profile)
+            // What each decision earned stands in the one after it.
+            var rewards: [Double?] = []
+            func decide() async throws {
+                let decision = try await subject.decide().decision
+                if decision.seq > 1 { rewards.append(decision.reward) }
+            }
+            for _ in 0..<7 { try await decide() }
+            let id = subject.agent.id
+            func episode(_ number: Int) throws -> Double? {
+                try database.episodes(of: id, after: number - 1, limit: 1).first?.reward
+            }
+            let before = try episode(1)
+            #expect(before == Self.mean(rewards))
+
+            let late = DecisionOutcome(applied: true, reward: 0.125)
+            let (_, correction) = try database.insert(late, of: 3, application: id, at: 0)
+            rewards[2] = 0.125
+            #expect(try episode(1) == Self.mean(rewards))
+            #expect(correction == EpisodeCorrection(episode: 1, before: before, after: Self.mean(rewards)))
+            #expect(try database.insert(late, of: 3, application: id, at: 1).correction == nil, "the same news twice")
+
+            // What was not carried out earned nothing that can be credited to it.
+            _ = try database.insert(DecisionOutcome(applied: false, reward: nil), of: 5, application: id, at: 2)
+            rewards[4] = nil
+            #expect(try episode(1) == Self.mean(rewards))
+
+            // While the episode runs, news of any of its decisions count at its end.
+            for _ in 0..<3 { try await decide() }
+            #expect(
+                try database.insert(DecisionOutcome(applied: true, reward: 0.5), of: 8, application: id, at: 3)
+                    .correction == nil)
+            rewards[7] = 0.5
+            for _ in 0..<3 { try await decide() }
+            #expect(try episode(2) == Self.mean(Array(rewards[6..<12])))
+        }
+    }
+
+    @Test func theLifecycleGoesByTheCorrectedReward() throws {
+        var lifecycle = Lifecycle()
+        var profile = Profile()
+        profile.thresholds.window = 3
+        for reward in [0.8, 0.7, 0.9] {
+            _ = lifecycle.episodeEnded(policyReward: nil, rulesReward: reward, candidateEstimate: nil, profile: profile)
+        }
+        // The first episode names the stage; the two after it make the window.
+        #expect(lifecycle.rulesReward == 0.8)
+        lifecycle.correct(from: 0.7, to: 0.4)
+        #expect(lifecycle.rulesReward == 0.65)
+        // Episodes that have left the window, or never had a reward, change nothing.
+        lifecycle.correct(from: 0.123, to: 0)
+        lifecycle.correct(from: nil, to: 0.1)
+        #expect(lifecycle.rulesReward == 0.65)
+        lifecycle.correct(from: 0.9, to: nil)
+        #expect(lifecycle.rulesReward == 0.4)
+    }
+}
