@@ -56,13 +56,14 @@ let package = Package(
             name: "aware-bench",
             dependencies: ["Simulator", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
-        .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux"], swiftSettings: strict),
+        .target(name: "CCounter", path: "Tests/CCounter"),
+        .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux", "CCounter"], swiftSettings: strict),
         .testTarget(name: "NeuralTests", dependencies: ["Neural"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),
-        .testTarget(name: "LearningTests", dependencies: ["Neural", "Learning"], exclude: ["Golden"], swiftSettings: strict),
+        .testTarget(name: "LearningTests", dependencies: ["Neural", "Learning", "CCounter"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
         .testTarget(
-            name: "AgentsTests", dependencies: ["Agents", "BasePolicy", "Store", "Simulator", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
+            name: "AgentsTests", dependencies: ["Agents", "CCounter", "BasePolicy", "Store", "Simulator", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
             swiftSettings: strict),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],

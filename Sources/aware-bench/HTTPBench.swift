@@ -25,6 +25,9 @@ struct HTTPBench: AsyncParsableCommand {
     @Option(help: "Applications that the decisions are spread over.")
     var applications = 100
 
+    @Option(help: "Seconds of committed decisions before the first round: applications are created, and bootstrapped.")
+    var warmUp = 10
+
     @Option(help: "Core of the servers.")
     var serverCore = 0
 
@@ -43,6 +46,9 @@ struct HTTPBench: AsyncParsableCommand {
     @Option(help: "Requests over which the memory of the fixed-body server must not grow; 0 leaves the counts out.")
     var growthRequests = 1_000_000
 
+    @Option(help: "Idle connections beside which the fixed-body server is measured again; 0 leaves this out.")
+    var idle = 10_000
+
     func run() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("aware-bench-\(getpid())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -50,8 +56,10 @@ struct HTTPBench: AsyncParsableCommand {
         var peers: [Peer] = []
         do {
             peers = try await start(HTTPPeers(folder: folder, core: serverCore, applications: applications))
+            try await warm(peers)
             try await measure(peers)
             if growthRequests > 0 { try await count(peers) }
+            if idle > 0 { try await measureIdle(peers) }
         } catch {
             for peer in peers { try? await peer.program.stop() }
             throw error
@@ -85,6 +93,15 @@ struct HTTPBench: AsyncParsableCommand {
         return peers
     }
 
+    /// A dry run creates nothing: without this, every one would be of an application that nobody knows.
+    private func warm(_ peers: [Peer]) async throws {
+        for peer in peers where peer.name.hasPrefix("aware") && peer.script != nil {
+            var first = peer
+            first.environment = [:]
+            _ = try await load(first, warmUp)
+        }
+    }
+
     private func measure(_ peers: [Peer]) async throws {
         var results = [[Wrk]](repeating: [], count: peers.count)
         for round in 1...max(1, rounds) {
@@ -104,6 +121,34 @@ struct HTTPBench: AsyncParsableCommand {
                     peer.name, "\(Int(rate))", format(rate / reference, 3),
                     format(median(runs.map(\.p99Milliseconds)), 2), "\(runs.map(\.errors).reduce(0, +))"))
         }
+        if let fastAPI = peers.firstIndex(where: { $0.name.hasPrefix("FastAPI") }),
+            let committed = peers.firstIndex(where: { $0.name.contains("committed") })
+        {
+            let ratio =
+                median(results[committed].map(\.requestsPerSecond)) / median(results[fastAPI].map(\.requestsPerSecond))
+            print("\na committed decision against FastAPI + PyTorch, which stores nothing: \(format(ratio, 1)) x")
+        }
+    }
+
+    /// The fixed body with and without many idle connections, alternating, so that drift meets both alike.
+    private func measureIdle(_ peers: [Peer]) async throws {
+        guard let peer = peers.first(where: { $0.name.contains("fixed") }) else { return }
+        var (without, with): ([Double], [Double]) = ([], [])
+        var growth = 0
+        for _ in 1...max(1, rounds) {
+            without.append(try await load(peer, seconds).requestsPerSecond)
+            let before = Program.residentKiB(peer.program.id) ?? 0
+            let connections = try IdleConnections(idle, to: peer.url)
+            try await Task.sleep(for: .milliseconds(500))
+            growth = max(growth, (Program.residentKiB(peer.program.id) ?? 0) - before)
+            with.append(try await load(peer, seconds).requestsPerSecond)
+            connections.close()
+            try await Task.sleep(for: .milliseconds(500))
+        }
+        print(
+            "\n\(idle) idle connections: \(growth) KiB, and an active server at "
+                + "\(format(median(with) / median(without), 3)) of its rate without them "
+                + "(\(Int(median(with))) and \(Int(median(without))) requests/s, medians of \(rounds) rounds)")
     }
 
     private func load(_ peer: Peer, _ seconds: Int) async throws -> Wrk {

@@ -34,6 +34,11 @@ final class RunningProgram {
             continuation.yield(process.terminationStatus)
             continuation.finish()
         }
+        // Children inherit the signal mask, and the threads of Swift's pools block the signals that end programs.
+        var (none, before) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         try process.run()
     }
 

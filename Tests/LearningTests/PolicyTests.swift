@@ -1,5 +1,6 @@
 // A policy answers legally whatever its weights and inputs are, and is stored without loss.
 
+import CCounter
 import Learning
 import Neural
 import Testing
@@ -26,6 +27,26 @@ struct PolicyTests {
             }
         }
         return scratch
+    }
+
+    @Test func decidingAllocatesNothing() {
+        let policy = Policy(shape: shape, seed: 1)
+        let scratch = policy.makeScratch()
+        var generator = RandomGenerator(seed: 1)
+        var memory = shape.emptyMemory()
+        [Float](repeating: 0.1, count: 4).withUnsafeBufferPointer { observation in
+            [Float(0.1), 0.2].withUnsafeBufferPointer { embedding in
+                memory.withUnsafeMutableBufferPointer { memory in
+                    let before = counter_allocations()
+                    for _ in 0..<100 {
+                        policy.decide(
+                            observation: observation, embedding: embedding, memory: memory, scratch: scratch,
+                            sampling: &generator)
+                    }
+                    #expect(counter_allocations() == before)
+                }
+            }
+        }
     }
 
     @Test(arguments: [Float.nan, .infinity, -.infinity, .greatestFiniteMagnitude])
