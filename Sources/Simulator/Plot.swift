@@ -29,10 +29,33 @@ public struct Plot: Sendable {
     public var levels: [(name: String, y: Double)]
 
     private let width = 760.0
-    private let height = 380.0
-    private let margin = (left: 64.0, right: 16.0, top: 40.0, bottom: 48.0)
-    /// Distinguishable with the common kinds of colour blindness (Okabe and Ito 2008).
-    private let colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+    private var height: Double { 360 + 18 * legendRows }
+    private var margin: (left: Double, right: Double, top: Double, bottom: Double) {
+        (64, 16, 38 + 18 * legendRows, 48)
+    }
+
+    /// The first six distinguishable with the common kinds of colour blindness (Okabe and Ito 2008); more lines get
+    /// hues all around.
+    private func color(_ index: Int) -> String {
+        let colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+        return lines.count <= colors.count
+            ? colors[index] : "hsl(\(index * 360 / lines.count), 70%, \(index % 2 == 0 ? 40 : 55)%)"
+    }
+
+    /// Where each line's name stands: (x, row), wrapped at the right edge by an estimate of the text's width.
+    private var legend: [(x: Double, row: Double)] {
+        var places: [(x: Double, row: Double)] = []
+        var (x, row) = (64.0, 0.0)
+        for line in lines {
+            let needed = 30 + 6.4 * Double(line.name.count)
+            if x > 64, x + needed > width - 16 { (x, row) = (64, row + 1) }
+            places.append((x, row))
+            x += needed
+        }
+        return places
+    }
+
+    private var legendRows: Double { (legend.last?.row ?? -1) + 1 }
 
     public init(
         title: String, xLabel: String, yLabel: String, lines: [Line], levels: [(name: String, y: Double)] = []
@@ -77,12 +100,13 @@ public struct Plot: Sendable {
             parts.append(label(level.name, x: width - margin.right - 4, y: y - 5, anchor: "end"))
         }
         for (index, line) in lines.enumerated() {
-            let color = colors[index % colors.count]
-            parts += paths(line, color: color, x: xScale, y: yScale)
+            parts += paths(line, color: color(index), x: xScale, y: yScale)
+        }
+        for (index, place) in legend.enumerated() {
+            let y = 42 + 18 * place.row
             parts.append(
-                label(
-                    line.name, x: width - margin.right - 130 * Double(lines.count - index - 1), y: 22, anchor: "end",
-                    color: color))
+                segment(place.x, y - 4, place.x + 14, y - 4, style: "stroke=\"\(color(index))\" stroke-width=\"4\""))
+            parts.append(label(lines[index].name, x: place.x + 18, y: y, anchor: "start"))
         }
         return parts.joined(separator: "\n") + "\n</svg>\n"
     }

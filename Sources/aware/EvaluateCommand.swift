@@ -168,21 +168,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 
     private func makeScenario() throws -> Scenario {
         var sources: [LoadSource] = []
-        if let traces {
-            let names = try FileManager.default.contentsOfDirectory(atPath: traces).filter { $0.hasSuffix(".csv") }
-            guard !names.isEmpty else { throw ValidationError("--traces \(traces): there is no .csv file.") }
-            for name in names.sorted() {
-                let path = (traces as NSString).appendingPathComponent(name)
-                guard let bytes = FileManager.default.contents(atPath: path) else {
-                    throw ValidationError("--traces: \(path) cannot be read.")
-                }
-                do {
-                    sources.append(.trace(try LoadTrace(name: String(name.dropLast(4)), parsing: Array(bytes))))
-                } catch {
-                    throw ValidationError("--traces: \(path): \(error).")
-                }
-            }
-        }
+        if let traces { sources = try TraceFolder.read(traces).map(LoadSource.trace) }
         if generated { sources.append(.generated(name: "generated")) }
         let test = SyntheticApplication.split(seed: 1).test
         var scenario = Scenario(applications: Array(test.prefix(applications)), sources: sources, seed: seed)

@@ -39,4 +39,24 @@ public enum Bootstrap {
         return Estimate(
             mean: total.0 / total.1, low: means[resamples * 25 / 1000], high: means[resamples * 975 / 1000 - 1])
     }
+
+    /// Sum of `values` over sum of `references`, pair by pair of the same application, with the percentile interval over
+    /// resampled applications.
+    /// - Returns: `nil` when there is nothing to divide by.
+    public static func ratio(of values: [Double], to references: [Double], seed: UInt64) -> Estimate? {
+        let pairs = Array(zip(values, references))
+        let sum = pairs.reduce((0.0, 0.0)) { ($0.0 + $1.0, $0.1 + $1.1) }
+        guard sum.1 != 0 else { return nil }
+        var random = SimulationRandom(seed: seed)
+        let ratios = (0..<resamples).map { _ in
+            var drawn = (0.0, 0.0)
+            for _ in pairs {
+                let pair = pairs[Int(random.next() % UInt64(pairs.count))]
+                drawn = (drawn.0 + pair.0, drawn.1 + pair.1)
+            }
+            return drawn.1 != 0 ? drawn.0 / drawn.1 : .infinity
+        }.sorted()
+        return Estimate(
+            mean: sum.0 / sum.1, low: ratios[resamples * 25 / 1000], high: ratios[resamples * 975 / 1000 - 1])
+    }
 }

@@ -6,3 +6,10 @@ func logarithm(_ x: Double) -> Double { log(x) }
 func exponential(_ x: Double) -> Double { exp(x) }
 func power(_ x: Double, _ y: Double) -> Double { pow(x, y) }
 func sine(_ x: Double) -> Double { sin(x) }
+
+/// CPU time of the calling thread, in seconds: for measurements only.
+func threadSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
