@@ -12,14 +12,14 @@ struct SimulateBench: AsyncParsableCommand {
         abstract: "Decision steps and training episodes a second, beside Python, NumPy and PyTorch.",
         discussion: """
             Needs a Python with torch and numpy for the peers; without one only our own figures are shown. The peers \
-            play the same model; the PyTorch one acts in 32 applications at once. Both sides use one thread. Run the \
-            whole with `taskset -c 0`, which the peers inherit.
+            play the same model; the PyTorch one acts in 32 applications at once. Both sides use one thread, and \
+            seconds are seconds of CPU time.
             """)
 
     @Option(help: "Python with torch and numpy. (default: python3 where it has both, otherwise no peers)")
     var python: String?
 
-    /// One line of the table, in figures a second.
+    /// One line of the table, in figures a second of CPU time.
     private struct Row {
         let name: String
         let ours: Double
@@ -43,7 +43,9 @@ struct SimulateBench: AsyncParsableCommand {
             Row(
                 name: "served decisions of a policy, cluster included", ours: SimulateMeasurements.servedSteps(),
                 peers: [], goal: ""))
-        print("what, a second".padding(toLength: 48, withPad: " ", startingAt: 0) + "        ours  goal        peers")
+        print(
+            "what, a second of CPU time".padding(toLength: 48, withPad: " ", startingAt: 0)
+                + "        ours  goal        peers")
         for row in rows {
             let others = row.peers.map { String(format: "%@ %.0f (%.0f x)", $0.name, $0.figure, row.ours / $0.figure) }
             print(
@@ -81,8 +83,17 @@ enum SimulateMeasurements {
     private static func best(_ count: Int, rounds: Int = 5, _ body: () -> Void) -> Double {
         body()
         return (0..<rounds).map { _ in
-            Double(count) / (ContinuousClock().measure(body) / .seconds(1))
+            let start = cpuSeconds()
+            body()
+            return Double(count) / (cpuSeconds() - start)
         }.max() ?? 0
+    }
+
+    /// CPU time of this thread: what others do on the machine does not count.
+    private static func cpuSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     /// Steps of the cluster alone, under a generated load, with a change of replicas in every other step.

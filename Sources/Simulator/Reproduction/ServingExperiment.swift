@@ -46,6 +46,19 @@ enum ServingExperiment: Experiment {
                     "reward relative to converged", arm, ratio(to: Study.converged, \.r),
                     paper: [Study.baseRetrained: 0.964, Study.specialist: 0.889, Study.converged: 1][arm]))
         }
+        if let frozen = Study.arms.firstIndex(of: Study.specialist),
+            let retrained = Study.arms.firstIndex(of: Study.specialistRetrained)
+        {
+            for change in WorkloadUpdate.all.prefix(8) {
+                let gains = units.filter { $0.change == change.name }.map {
+                    [$0.after[retrained].total.r - $0.after[frozen].total.r]
+                }
+                findings.append(
+                    Finding(
+                        "\(change.name): R with retraining less R without", Study.specialist,
+                        Bootstrap.mean(of: gains, seed: laboratory.seed)))
+            }
+        }
         return ExperimentReport(
             id: id, title: "Serving through changes of the workload", definitions: definitions(laboratory.sizes),
             findings: findings, plots: [("rq2-after-change", plot(units))])
