@@ -22,6 +22,7 @@ const MODEL_COLUMNS = [
   { title: "Version" }, { title: "Created (UTC)" }, { title: "Algorithm" },
   { title: "Episodes", className: "number", hint: "Episodes seen in all, and those this version was trained on" },
   { title: "Reward", className: "number" },
+  { title: "Judged", className: "number", hint: "What the gate found: reward less the rules' on the same replayed load, and its standard error" },
   { title: "KL", className: "number", hint: "Approximate KL divergence from the version before" },
   { title: "Clipped", className: "number", hint: "Share of samples whose update was clipped" },
   { title: "Entropy", className: "number", hint: "How undecided the policy is, in nats" },
@@ -213,12 +214,16 @@ function modelTable(models) {
     return element("p", { class: "soft" }, "None yet: the first is trained from recorded episodes.");
   }
   const rows = items.map((model) => {
-    const { approximateKL, clipFraction, entropy, explainedVariance } = model.diagnostics ?? {};
+    const { approximateKL, clipFraction, entropy, explainedVariance, judgedDifference, judgedError } =
+      model.diagnostics ?? {};
+    const judged = Number.isFinite(judgedDifference)
+      ? [`${judgedDifference > 0 ? "+" : ""}${fixed(judgedDifference)}`, element("small", { class: "soft" }, ` ± ${fixed(judgedError)}`)]
+      : NONE;
     return row(MODEL_COLUMNS, [
       [`v${model.version}`, model.acting ? element("span", { class: "badge acting" }, "acting") : null],
       clockNode(model.created), model.algorithm ?? NONE,
       [count(model.episodes), element("small", { class: "soft" }, ` ${count(model.episodesTrained)} new`)],
-      fixed(model.reward), fixed(approximateKL, 4), percent(clipFraction), fixed(entropy, 2),
+      fixed(model.reward), judged, fixed(approximateKL, 4), percent(clipFraction), fixed(entropy, 2),
       fixed(explainedVariance, 2),
     ], model.acting ? "current" : null);
   });

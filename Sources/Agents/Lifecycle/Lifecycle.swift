@@ -132,7 +132,7 @@ public struct Lifecycle: Sendable, Equatable {
             case .online:
                 belowRules(deadBand: Self.onlineDeadBand)
                     ?? (isTrusted ? leaveOnline(candidateEstimate, profile, size) : nil)
-            case .serving: leaveServing(profile, size)
+            case .serving: leaveServing(candidateEstimate, profile, size)
             }
         if let change { events.append(change) }
         return events
@@ -195,9 +195,15 @@ public struct Lifecycle: Sendable, Equatable {
         return nil
     }
 
-    private mutating func leaveServing(_ profile: Profile, _ size: Int) -> Transition? {
+    private mutating func leaveServing(_ estimate: Estimate?, _ profile: Profile, _ size: Int) -> Transition? {
         if let demotion = belowRules(deadBand: Self.servingDeadBand) { return demotion }
         guard policy.count >= size else { return nil }
+        if let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin, policy.mean < rules.mean,
+            estimate.mean + Self.rulesErrors * estimate.standardError < rules.mean
+        {
+            defer { demotions += 1 }
+            return move(to: .offline, .judgedBelowRules, estimate: estimate, threshold: rules.mean)
+        }
         if let demotion = steadilyBelowRules(size) { return demotion }
         if let threshold = profile.thresholds.serving, policy.mean < threshold - Self.servingDeadBand {
             return move(to: .online, .belowThreshold, threshold: threshold - Self.servingDeadBand)

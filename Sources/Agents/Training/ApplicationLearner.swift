@@ -138,14 +138,25 @@ struct ApplicationLearner: Sendable {
             rulesInStage += 1
             if lifecycle.stage == .offline { try review(source, seed: UInt64(summary.number), &progress) }
         }
+        let isReviewed = lifecycle.stage == .serving && summary.number.isMultiple(of: Self.episodesBetweenInspections)
+        if isReviewed { try inspect(source, seed: UInt64(summary.number)) }
         let changes = lifecycle.episodeEnded(
             policyReward: summary.actor == .policy ? summary.reward : nil,
-            rulesReward: summary.actor == .policy ? nil : summary.reward, candidateEstimate: estimate,
-            profile: profile)
+            rulesReward: summary.actor == .policy ? nil : summary.reward,
+            candidateEstimate: lifecycle.stage == .serving && !isReviewed ? nil : estimate, profile: profile)
         progress.transitions += changes
         if let change = changes.first(where: { !$0.isAlarm }) { enter(change) }
         return progress
     }
+
+    /// While it serves, the policy is judged against the rules again and again on what was recorded last: the paired
+    /// replay shows a small disadvantage long before one control episode in ten does.
+    private mutating func inspect(_ source: LearningSource, seed: UInt64) throws {
+        guard let judge = try judge(source, seed: seed) else { return }
+        estimate = estimate(judge.judge(ppo.policy), explores: false)
+    }
+
+    private static let episodesBetweenInspections = 10
 
     /// A new stage begins: what was collected for the old one does not count any more.
     private mutating func enter(_ change: Lifecycle.Transition) {
