@@ -34,7 +34,13 @@ struct RulesTeacher: Controller {
         let action = view.space.nearest(to: desired, from: current, view.profile)
         episode.observations += state
         episode.masks += mask
-        for head in view.space.heads.indices { episode.actions.append(Int32(action[head])) }
+        var offset = 0
+        for (head, choices) in view.space.heads.enumerated() {
+            // The rules may do what a policy may not; then the nearest is to do nothing.
+            let isLegal = mask[offset + action[head]] != 0
+            episode.actions.append(Int32(isLegal ? action[head] : choices.noop))
+            offset += choices.choices.count
+        }
         episode.logProbabilities.append(0)
         episode.values.append(0)
         isRewarded = false
