@@ -19,6 +19,7 @@ public final class APIContext: Sendable {
     public let events: EventHub
     public let access: AccessControl
     public let idempotency: IdempotencyDesk
+    let metrics = DecisionMetrics()
     /// Seconds since 1970 for an observation: the wall clock, or in a simulation the observation's own time.
     public let now: @Sendable (_ observed: Double?) -> Double
     let loops: [LoopContext]

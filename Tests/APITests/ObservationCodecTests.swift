@@ -133,4 +133,22 @@ import Testing
                 "/7/cpuUtilization", "/7/latencySeconds", "/7/oomKills", "/7/replicas",
             ])
     }
+
+    /// JSON does not limit integers; only those that are used must fit.
+    @Test func integersMayBeLarge() throws {
+        let text =
+            #"{"replicas": 3, "x": -15393315287885755849900032, "requestRate": 18446744073709551616e-9, "y": [9223372036854775808, "12345678901234567890123 \"4"]}"#
+        let request = try withJSON(text) { ObservationCodec.decode($0) }
+        #expect(request.errors.isEmpty && request.observation.requestRate == 18446744073.709551616)
+        let huge = try withJSON(#"{"replicas": 99999999999999999999999}"#) { ObservationCodec.decode($0) }
+        #expect(huge.errors.first?.detail == "A whole number is expected, not 1e+23.")
+        for wrong in ["[00000000000000000000001]", "[1e99999999999999999999]", "[-]", "[12345678901234567890123.]"] {
+            #expect(throws: JSONParser.ParseFailure.self) { try withJSON(wrong) { $0.count } }
+        }
+    }
+
+    @Test func absentReplicasAreNotZero() throws {
+        let request = try withJSON(#"{"replicas": null}"#) { ObservationCodec.decode($0) }
+        #expect(request.errors.map(\.pointer) == ["/replicas"])
+    }
 }

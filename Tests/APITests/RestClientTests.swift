@@ -62,6 +62,15 @@ import Testing
             #expect(
                 episodes.integer("/items/0/episode") == 3 && episodes.integer("/items/2/steps") == 20,
                 "\(episodes.text)")
+            // The other side: somebody else acts, and aware is told.
+            let taught = try await run(
+                [
+                    "python3", "-B", Self.clients + "/aware_environment.py", "http://127.0.0.1:\(server.port)", "2",
+                    "teach",
+                ])
+            #expect(
+                taught.status == 0 && taught.output.contains("aware has 40 new steps to learn from"), "\(taught.output)"
+            )
         }
     }
 

@@ -48,35 +48,6 @@ import Testing
         }
     }
 
-    /// Shapes: KEDA metrics-api scaler, Custom Pod Autoscaler evaluation, MPA and VPA status (kubernetes/autoscaler).
-    @Test func recommendationsHaveTheShapesOfTheirReaders() async throws {
-        try await withRest { server in
-            #expect(try await server.send("GET", path + "/recommendation").status == 404)
-            try await server.send("PUT", path, #"{"containers": ["web", "proxy"]}"#)
-            #expect(try await server.send("GET", path + "/recommendation").status == 404)
-            let decision = try await decide(server)
-            let desired = try #require(decision.integer("/desired/replicas"))
-            let status = try await server.send("GET", path + "/recommendation")
-            #expect(status.integer("/desiredReplicas") == desired && status.integer("/currentReplicas") == 3)
-            #expect(status.string("/recommendation/containerRecommendations/1/containerName") == "proxy")
-            for bound in ["target", "lowerBound", "upperBound", "uncappedTarget"] {
-                #expect(status.string("/recommendation/containerRecommendations/0/\(bound)/memory") != nil)
-            }
-            #expect(status.string("/conditions/0/type") == "RecommendationProvided")
-            let etag = try #require(status.headers["etag"])
-            let same = try await server.send("GET", path + "/recommendation", headers: [("If-None-Match", etag)])
-            #expect(same.status == 304 && same.body.isEmpty)
-            let keda = try await server.send("GET", path + "/recommendation?format=keda")
-            #expect(keda.text == "{\"desiredReplicas\":\(desired)}")
-            let cpa = try await server.send("GET", path + "/recommendation?format=cpa")
-            #expect(cpa.text == "{\"targetReplicas\":\(desired)}")
-            #expect(try await server.send("GET", path + "/recommendation?format=xml").status == 400)
-            try await server.send("PUT", path + "/pin", #"{"replicas": 11}"#)
-            let pinned = try await server.send("GET", path + "/recommendation", headers: [("If-None-Match", etag)])
-            #expect(pinned.integer("/desiredReplicas") == 11, "a pin counts before the next observation")
-        }
-    }
-
     @Test func anOutcomeIsTakenInOnce() async throws {
         try await withRest { server in
             let first = try await decide(server)

@@ -133,16 +133,21 @@ enum ProfileCodec {
 
     // MARK: Quantities
 
-    /// Millicores from `"250m"`, `"1"` or a number of cores.
+    /// More is a slip of the unit: a million cores, a petabyte.
+    private static let millicoresMax = 1_000_000_000
+    private static let bytesMax = 1_000_000_000_000_000
+
+    /// Millicores from `"250m"`, `"1"` or a number of cores; at most a million cores.
     static func cpu(_ value: JSONValue) -> Int? {
-        if let number = value.number { return Quantity.millicores(cores: number) }
-        return value.utf8.flatMap { Quantity.millicores(utf8: $0) }
+        let amount =
+            value.number.map { Quantity.millicores(cores: $0) } ?? value.utf8.flatMap { Quantity.millicores(utf8: $0) }
+        return amount.flatMap { $0 <= millicoresMax ? $0 : nil }
     }
 
-    /// Bytes from `"512Mi"`, `"1G"` or a number of bytes.
+    /// Bytes from `"512Mi"`, `"1G"` or a number of bytes; at most a petabyte.
     static func memory(_ value: JSONValue) -> Int? {
-        if let number = value.number { return Quantity.bytes(number) }
-        return value.utf8.flatMap { Quantity.bytes(utf8: $0) }
+        let amount = value.number.map { Quantity.bytes($0) } ?? value.utf8.flatMap { Quantity.bytes(utf8: $0) }
+        return amount.flatMap { $0 <= bytesMax ? $0 : nil }
     }
 
     // MARK: Writing

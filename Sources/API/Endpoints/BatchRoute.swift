@@ -70,12 +70,14 @@ enum BatchRoute {
             let answer = ResponseBytes(body: batch.answer())
             guard !batch.pending.isEmpty else { return api.complete(deferral, answer) }
             let (pending, agents) = (batch.pending, batch.agents)
+            let begun = DecisionMetrics.now
             api.recorder.submit(pending) { error in
                 if let error {
                     for agent in agents { agent.invalidate() }
                     api.complete(deferral, DecideRoute.failure(error))
                 } else {
                     api.complete(deferral, answer)
+                    api.metrics.committed(pending.count, since: begun)
                     for (entry, agent) in zip(pending, agents) { DecideRoute.committed(entry, agent, api) }
                 }
             }
@@ -160,6 +162,7 @@ private struct Batch: ~Copyable {
             case .decided(let decision, let closed):
                 append(decision, of: name)
                 if isDryRun { return }
+                api.metrics.count(decision.guards)
                 places.append(items.count - 1)
                 pending.append(PendingDecision(decision, closed: closed))
                 agents.append(agent)

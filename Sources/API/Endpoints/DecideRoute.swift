@@ -60,6 +60,7 @@ enum DecideRoute {
         case .decided(let decision, let closed):
             write(decision, agent.name, loop, response)
             if isDryRun { return .respond }
+            api.metrics.count(decision.guards)
             loop.pending.append(PendingDecision(decision, closed: closed))
             loop.agents.append(agent)
             loop.waiting.append(request.deferral())
@@ -112,6 +113,7 @@ enum DecideRoute {
         loop.pending.removeAll(keepingCapacity: true)
         loop.agents.removeAll(keepingCapacity: true)
         loop.waiting.removeAll(keepingCapacity: true)
+        let begun = DecisionMetrics.now
         api.recorder.submit(pending) { error in
             if let error {
                 let answer = failure(error)
@@ -120,6 +122,7 @@ enum DecideRoute {
                 return
             }
             api.server.release(waiting)
+            api.metrics.committed(pending.count, since: begun)
             for (entry, agent) in zip(pending, agents) { committed(entry, agent, api) }
         }
     }

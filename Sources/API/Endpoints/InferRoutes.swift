@@ -151,7 +151,7 @@ private struct Inference: Sendable {
             reader.complain("id", "id", "An id has 1 to 64 printable ASCII characters without spaces.")
         }
         observation.id = id
-        _ = reader.take("parameters")
+        reader.ignore("parameters", .object)
         readInputs(&reader)
         readOutputs(&reader)
         reader.finish()
@@ -167,7 +167,10 @@ private struct Inference: Sendable {
         inputs.forEachElement { index, element in
             var tensor = ObjectReader(element, at: "/inputs/\(index)")
             let name = tensor.text("name", max: 64) ?? ""
-            for ignored in ["shape", "datatype", "parameters"] { _ = tensor.take(ignored) }
+            // What a tensor is follows from its name; what is said of it must only be of the right form.
+            tensor.ignore("shape", .array)
+            tensor.ignore("datatype", .string)
+            tensor.ignore("parameters", .object)
             if let value = tensor.take("data").flatMap(Self.only) {
                 if name == "replicas" { hasReplicas = true }
                 if let (code, detail) = ObservationCodec.store(value, named: name, into: &observation) {
@@ -192,7 +195,7 @@ private struct Inference: Sendable {
         var complaints: [ProblemItem] = []
         wanted.forEachElement { index, element in
             var output = ObjectReader(element, at: "/outputs/\(index)")
-            _ = output.take("parameters")
+            output.ignore("parameters", .object)
             if let known = output.choice("name", InferRoutes.Output.self) { found.append(known) }
             output.finish()
             complaints += output.errors
@@ -233,5 +236,13 @@ private struct Inference: Sendable {
             }
         }
         return json.bytes
+    }
+}
+
+extension ObjectReader {
+    /// Takes a member whose content does not matter here.
+    fileprivate mutating func ignore(_ key: String, _ kind: JSONValue.Kind) {
+        guard let value = take(key), value.kind != kind else { return }
+        complain(key, "type", "\(kind == .string ? "A" : "An") \(kind.rawValue) is expected, not \(value.summary).")
     }
 }

@@ -50,12 +50,15 @@ enum LaterDecision {
                 let answer = ResponseBytes(body: form.write(decision, name))
                 if isDryRun { return api.complete(deferral, answer) }
                 let pending = PendingDecision(decision, closed: closed)
+                api.metrics.count(decision.guards)
+                let begun = DecisionMetrics.now
                 api.recorder.submit([pending]) { error in
                     if let error {
                         agent.invalidate()
                         api.complete(deferral, form.refuse(DecideRoute.failure(error)))
                     } else {
                         api.complete(deferral, answer)
+                        api.metrics.committed(1, since: begun)
                         DecideRoute.committed(pending, agent, api)
                     }
                 }

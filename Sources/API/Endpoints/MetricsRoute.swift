@@ -1,34 +1,31 @@
 // /metrics in the Prometheus text format 0.0.4.
 
 import Agents
+import Foundation
 import HTTPServer
+import Scaling
+import Store
 import Synchronization
 
 enum MetricsRoute {
-    /// Applications with series of their own; beyond that only totals are reported, or the scrape would grow without end.
+    /// Applications with series of their own; all others are one, or the scrape would grow without end.
     static let applicationsMax = 500
+    /// The label of all others: no application can have this name.
+    static let others = "_other"
 
     static func register(on router: inout Router, _ api: APIContext) {
-        router.add(.get, "/metrics") { _, response in
-            response.contentType = .prometheus
-            response.body(text(api))
-            return .respond
+        router.add(.get, "/metrics") { request, _ in
+            api.later(request) { ResponseBytes(contentType: .prometheus, body: Array(text(api).utf8)) }
         }
     }
 
     private static func text(_ api: APIContext) -> String {
         var page = MetricsPage()
-        let agents = api.registry.agents(before: .max, limit: applicationsMax)
         page.gauge("aware_applications", "Applications that are hosted.", Double(api.registry.count))
-        let statuses = agents.map { ($0.name, $0.status(api.table.assignment(of: $0.id))) }
-        page.family("aware_decisions_total", "counter", "Decisions that were answered.")
-        for (name, status) in statuses {
-            for source in Source.allCases {
-                page.sample(
-                    "aware_decisions_total", [("application", name), ("source", source.rawValue)],
-                    Double(status.decisionsBySource[source.index]))
-            }
-        }
+        let agents = api.registry.agents(before: .max, limit: .max)
+        let named = agents.prefix(applicationsMax)
+        let statuses = named.map { ($0.name, $0.status(api.table.assignment(of: $0.id))) }
+        decisions(statuses, agents.dropFirst(applicationsMax), api, &page)
         page.family("aware_stage", "gauge", "1 for the stage that an application is in.")
         for (name, status) in statuses {
             for stage in Stage.allCases {
@@ -52,16 +49,62 @@ enum MetricsRoute {
         for (name, status) in statuses {
             page.sample("aware_model_version", [("application", name)], Double(status.modelVersion))
         }
-        page.counter("aware_commits_total", "Transactions that made decisions durable.", Double(api.recorder.commits.load(ordering: .relaxed)))
-        page.counter(
-            "aware_commit_failures_total", "Transactions that failed; their decisions were refused.",
-            Double(api.recorder.failures.load(ordering: .relaxed)))
+        page.gauge(
+            "aware_kill_switch", "1 while the kill switch is on.", api.controls.killSwitch == nil ? 0 : 1)
         page.counter(
             "aware_training_updates_total", "Model versions that were trained.",
             Double(api.trainer.updates.load(ordering: .relaxed)))
         page.gauge("aware_training_backlog", "Applications that wait for training.", Double(api.trainer.backlog))
+        store(api, &page)
         server(api.server.statistics, &page)
+        ProcessMetrics.write(started: api.started, to: &page)
         return page.text
+    }
+
+    private static func decisions(
+        _ statuses: [(String, AgentStatus)], _ others: ArraySlice<Agent>, _ api: APIContext, _ page: inout MetricsPage
+    ) {
+        page.family("aware_decisions_total", "counter", "Decisions that were answered.")
+        for (name, status) in statuses {
+            for source in Source.allCases {
+                page.sample(
+                    "aware_decisions_total", [("application", name), ("source", source.rawValue)],
+                    Double(status.decisionsBySource[source.index]))
+            }
+        }
+        if !others.isEmpty {
+            var sums = [Int](repeating: 0, count: Source.allCases.count)
+            for agent in others {
+                for (index, count) in agent.status(nil).decisionsBySource.enumerated() { sums[index] += count }
+            }
+            for source in Source.allCases {
+                page.sample(
+                    "aware_decisions_total", [("application", Self.others), ("source", source.rawValue)],
+                    Double(sums[source.index]))
+            }
+        }
+        page.histogram(
+            "aware_decision_duration_seconds", "From handing a decision to the disk until it is there.",
+            api.metrics.durations.counts, api.metrics.durations.sumSeconds)
+        page.family("aware_guard_interventions_total", "counter", "Decisions that a guard changed.")
+        for (rule, count) in zip(GuardRecord.Rule.allCases, api.metrics.guards) {
+            page.sample("aware_guard_interventions_total", [("rule", rule.name)], Double(count))
+        }
+    }
+
+    private static func store(_ api: APIContext, _ page: inout MetricsPage) {
+        page.counter(
+            "aware_commits_total", "Transactions that made decisions durable.",
+            Double(api.recorder.commits.load(ordering: .relaxed)))
+        page.counter(
+            "aware_commit_failures_total", "Transactions that failed; their decisions were refused.",
+            Double(api.recorder.failures.load(ordering: .relaxed)))
+        page.family("aware_database_size_bytes", "gauge", "Bytes of the database and of its write-ahead log.")
+        for (file, suffix) in [("database", ""), ("log", "-wal")] {
+            var info = stat()
+            guard stat(api.database.path + suffix, &info) == 0 else { continue }
+            page.sample("aware_database_size_bytes", [("file", file)], Double(info.st_size))
+        }
     }
 
     private static func server(_ statistics: ServerStatistics, _ page: inout MetricsPage) {
@@ -78,17 +121,35 @@ enum MetricsRoute {
         page.counter("aware_http_timeouts_total", "Connections ended by a timeout.", Double(statistics.timeouts))
         page.counter("aware_http_received_bytes_total", "Bytes received.", Double(statistics.bytesReceived))
         page.counter("aware_http_sent_bytes_total", "Bytes sent.", Double(statistics.bytesSent))
-        page.family(
-            "aware_http_request_duration_seconds", "histogram", "From taking a request off the socket to its answer.")
-        var cumulated: UInt64 = 0
-        for (bound, count) in zip(LatencyHistogram.bounds, statistics.latency.counts) {
-            cumulated += count
-            page.sample("aware_http_request_duration_seconds_bucket", [("le", "\(bound)")], Double(cumulated))
+        page.histogram(
+            "aware_http_request_duration_seconds", "From taking a request off the socket to its answer.",
+            statistics.latency.counts, statistics.latency.sumSeconds)
+    }
+}
+
+/// The process, by the names that Prometheus' own client libraries use.
+enum ProcessMetrics {
+    static func write(started: Double, to page: inout MetricsPage) {
+        page.gauge("process_start_time_seconds", "Start of the process since 1970.", started)
+        var usage = rusage()
+        if getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 {
+            func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
+            page.counter(
+                "process_cpu_seconds_total", "CPU time used.", seconds(usage.ru_utime) + seconds(usage.ru_stime))
         }
-        page.sample(
-            "aware_http_request_duration_seconds_bucket", [("le", "+Inf")], Double(statistics.latency.count))
-        page.sample("aware_http_request_duration_seconds_sum", [], statistics.latency.sumSeconds)
-        page.sample("aware_http_request_duration_seconds_count", [], Double(statistics.latency.count))
+        if let pages = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " "),
+            pages.count > 1, let resident = Double(pages[1])
+        {
+            page.gauge(
+                "process_resident_memory_bytes", "Memory in use.", resident * Double(sysconf(Int32(_SC_PAGESIZE))))
+        }
+        if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
+            page.gauge("process_open_fds", "File descriptors open.", Double(files.count))
+        }
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+            page.gauge("process_max_fds", "File descriptors that may be open.", Double(limit.rlim_cur))
+        }
     }
 }
 
@@ -117,5 +178,18 @@ struct MetricsPage {
     mutating func counter(_ name: String, _ help: String, _ value: Double) {
         family(name, "counter", help)
         sample(name, [], value)
+    }
+
+    /// - Parameter counts: by the buckets of `LatencyHistogram.bounds`, not cumulated.
+    mutating func histogram(_ name: String, _ help: String, _ counts: [UInt64], _ sum: Double) {
+        family(name, "histogram", help)
+        var cumulated: UInt64 = 0
+        for (bound, count) in zip(LatencyHistogram.bounds, counts) {
+            cumulated += count
+            sample(name + "_bucket", [("le", "\(bound)")], Double(cumulated))
+        }
+        sample(name + "_bucket", [("le", "+Inf")], Double(counts.reduce(0, +)))
+        sample(name + "_sum", [], sum)
+        sample(name + "_count", [], Double(counts.reduce(0, +)))
     }
 }
