@@ -196,7 +196,11 @@ private struct Inference: Sendable {
         wanted.forEachElement { index, element in
             var output = ObjectReader(element, at: "/outputs/\(index)")
             output.ignore("parameters", .object)
-            if let known = output.choice("name", InferRoutes.Output.self) { found.append(known) }
+            if let known = output.choice("name", InferRoutes.Output.self) {
+                found.append(known)
+            } else if output.errors.isEmpty {
+                output.complain("name", "required", "The name of an output is needed, for example \"replicas\".")
+            }
             output.finish()
             complaints += output.errors
         }
