@@ -231,6 +231,7 @@ import Testing
                 (#"{"inputs": [{"name": "replicas", "data": [1]}], "id": "a b"}"#, 422, "/id", "without spaces"),
                 (#"{"inputs": [{"name": "replicas", "data": [1]}], "outputs": 7}"#, 400, "/outputs", "array"),
                 (#"{"inputs": [{"name": "replicas", "data": [1]}], "outputs": [{}]}"#, 400, "/outputs/0/name", "needed"),
+                (#"{"inputs": [{"name": "replicas", "data": [null]}]}"#, 400, "/inputs", "replicas"),
                 (#"{"inputs": [{"name": "replicas", "data": [1]}], "parameters": 7}"#, 400, "/parameters", "object|7"),
             ])
         + bodies(

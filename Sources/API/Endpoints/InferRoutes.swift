@@ -172,7 +172,7 @@ private struct Inference: Sendable {
             tensor.ignore("datatype", .string)
             tensor.ignore("parameters", .object)
             if let value = tensor.take("data").flatMap(Self.only) {
-                if name == "replicas" { hasReplicas = true }
+                if name == "replicas", !value.isNull { hasReplicas = true }
                 if let (code, detail) = ObservationCodec.store(value, named: name, into: &observation) {
                     tensor.complain("data", code, detail)
                 }
