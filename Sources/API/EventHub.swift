@@ -15,6 +15,8 @@ public final class EventHub: @unchecked Sendable {
     private var listeners: [StreamHandle] = []
     /// The last event that listeners were told.
     private var last: Int64
+    /// From then on the database is not read any more: it is about to be closed.
+    private var isClosed = false
 
     public init(database: Database) throws {
         self.database = database
@@ -27,6 +29,7 @@ public final class EventHub: @unchecked Sendable {
     /// Adds a listener, which first gets what it missed since the event `seen`, if it says so.
     func add(_ handle: StreamHandle, after seen: Int64?) {
         queue.async { [self] in
+            guard !isClosed else { return handle.close() }
             tell()
             handle.send(Array(": connected\n\n".utf8))
             if var seen {
@@ -39,16 +42,21 @@ public final class EventHub: @unchecked Sendable {
         }
     }
 
-    /// Ends all streams: a draining server waits for its connections.
-    public func close() {
-        queue.async { [self] in
-            for handle in listeners { handle.close() }
-            listeners.removeAll()
+    /// Ends all streams: a draining server waits for its connections. When it returns, the database is left alone.
+    public func close() async {
+        await withCheckedContinuation { continuation in
+            queue.async { [self] in
+                isClosed = true
+                for handle in listeners { handle.close() }
+                listeners.removeAll()
+                continuation.resume()
+            }
         }
     }
 
     /// Reads what is new and passes it on; a listener that has gone is dropped.
     private func tell() {
+        guard !isClosed else { return }
         listeners.removeAll { $0.isClosed }
         while let new = try? database.events(after: last, limit: Self.batch), let newest = new.last {
             last = newest.event.id

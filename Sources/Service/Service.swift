@@ -125,7 +125,7 @@ public final class Service: Sendable {
     /// Finishes what is in flight, then stops training, then closes the database.
     public func stop() async throws {
         api.isReady = false
-        api.events.close()
+        await api.events.close()
         await server.drain(timeout: .seconds(Self.drainSeconds))
         server.shutdown()
         await trainer.stop()
