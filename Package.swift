@@ -32,7 +32,8 @@ let package = Package(
         .target(name: "Learning", dependencies: ["Neural", "Scaling"], swiftSettings: strict),
         .target(name: "Simulator", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
         .target(
-            name: "BasePolicy", exclude: ["base.json"], resources: [.embedInCode("base.policy")], swiftSettings: strict),
+            name: "BasePolicy", dependencies: ["Learning"], exclude: ["base.json"],
+            resources: [.embedInCode("base.policy"), .embedInCode("base.encoder")], swiftSettings: strict),
         .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning", "Simulator"], swiftSettings: strict),
         .target(
             name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],

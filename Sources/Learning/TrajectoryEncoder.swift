@@ -12,6 +12,8 @@ public struct TrajectoryEncoder: Sendable, Hashable {
     public let observationSize: Int
     public let heads: [Int]
     public let embeddingSize: Int
+    /// Of the GRU in each direction.
+    public var units: Int { ahead.size }
     public let layout: ParameterLayout
     private let ahead: GRU
     private let back: GRU

@@ -107,14 +107,17 @@ public struct ActionSpace: Sendable, Equatable {
     /// Legal is what stays within the limits and changes something, and always the no-op. From outside the limits (they
     /// were changed) a step that leads back towards them is legal as well.
     ///
-    /// - Parameter mask: at least `choiceCount` elements.
+    /// - Parameters:
+    ///   - memoryFloor: no cut of memory below so many bytes is legal (`MemoryNeed.keep`).
+    ///   - mask: at least `choiceCount` elements.
     public func writeMask(
-        for allocation: Allocation, _ profile: Profile, into mask: UnsafeMutableBufferPointer<UInt8>
+        for allocation: Allocation, _ profile: Profile, memoryFloor: Int = 0,
+        into mask: UnsafeMutableBufferPointer<UInt8>
     ) {
         var position = 0
         for head in heads {
             for (index, choice) in head.choices.enumerated() {
-                let isLegal = index == head.noop || Self.isLegal(choice, for: allocation, profile)
+                let isLegal = index == head.noop || Self.isLegal(choice, for: allocation, profile, memoryFloor)
                 mask[position] = isLegal ? 1 : 0
                 position += 1
             }
@@ -122,19 +125,23 @@ public struct ActionSpace: Sendable, Equatable {
     }
 
     /// The mask as one bit a choice, the first choice lowest. For spaces of at most 32 choices.
-    public func maskBits(for allocation: Allocation, _ profile: Profile) -> UInt32 {
+    public func maskBits(for allocation: Allocation, _ profile: Profile, memoryFloor: Int = 0) -> UInt32 {
         var bits: UInt32 = 0
         var position: UInt32 = 0
         for head in heads {
             for (index, choice) in head.choices.enumerated() {
-                if index == head.noop || Self.isLegal(choice, for: allocation, profile) { bits |= 1 << position }
+                if index == head.noop || Self.isLegal(choice, for: allocation, profile, memoryFloor) {
+                    bits |= 1 << position
+                }
                 position += 1
             }
         }
         return bits
     }
 
-    private static func isLegal(_ change: Change, for allocation: Allocation, _ profile: Profile) -> Bool {
+    private static func isLegal(
+        _ change: Change, for allocation: Allocation, _ profile: Profile, _ memoryFloor: Int = 0
+    ) -> Bool {
         func leads(_ from: Int, to next: Int, _ lowest: Int, _ highest: Int) -> Bool {
             if next > from { return next <= highest || from < lowest }
             return next < from && (next >= lowest || from > highest)
@@ -145,7 +152,9 @@ public struct ActionSpace: Sendable, Equatable {
         case .replicas: return leads(allocation.replicas, to: next.replicas, profile.minReplicas, profile.maxReplicas)
         case .cpuSteps: return leads(allocation.cpuMillicores, to: next.cpuMillicores, profile.cpu.min, profile.cpu.max)
         case .memorySteps, .memoryFactor:
-            return leads(allocation.memoryBytes, to: next.memoryBytes, profile.memory.min, profile.memory.max)
+            let isTooLow = next.memoryBytes < allocation.memoryBytes && next.memoryBytes < memoryFloor
+            return !isTooLow
+                && leads(allocation.memoryBytes, to: next.memoryBytes, profile.memory.min, profile.memory.max)
         }
     }
 

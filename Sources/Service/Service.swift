@@ -41,6 +41,14 @@ public final class Service: Sendable {
     public let routes: [(method: HTTPServer.Method, pattern: String)]
     public var dataFile: String { database.path }
 
+    /// The encoder of workloads that ships with the base policy.
+    private static func shippedEncoder() throws -> WorkloadEncoder {
+        let frozen = try BasePolicy.encoder()
+        return WorkloadEncoder(
+            version: frozen.version, encoder: frozen.encoder, parameters: frozen.parameters,
+            references: frozen.references.map { .init(name: $0.name, vector: $0.vector) })
+    }
+
     /// Opens, loads and listens. When it returns, `/readyz` says yes.
     public static func start(_ options: ServiceOptions) throws -> Service {
         var security = options.security
@@ -55,7 +63,7 @@ public final class Service: Sendable {
         let registry = AgentRegistry()
         let trainer = Trainer(
             store: database, table: table, base: try Policy(decoding: BasePolicy.bytes),
-            threads: options.trainerThreads,
+            encoder: try shippedEncoder(), threads: options.trainerThreads,
             seed: options.seed)
         let directory = ApplicationDirectory(
             registry: registry, table: table, database: database, trainer: trainer, seed: options.seed)

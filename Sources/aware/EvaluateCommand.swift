@@ -29,6 +29,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "Applications to test on, from the 200 that are kept for it.")
     var applications = 20
 
+    @Option(help: "Test applications to leave out before those.")
+    var skip = 0
+
     @Option(help: "Folder of traces: every .csv file with minute,requests or second,requests.")
     var traces: String?
 
@@ -99,6 +102,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...200).contains(applications) else {
             throw ValidationError("--applications \(applications) is outside 1 to 200.")
+        }
+        guard (0...200 - applications).contains(skip) else {
+            throw ValidationError("--skip \(skip) leaves fewer than \(applications) of 200 applications.")
         }
         guard (1...100).contains(windows) else { throw ValidationError("--windows \(windows) is outside 1 to 100.") }
         guard (10...2000).contains(steps) else { throw ValidationError("--steps \(steps) is outside 10 to 2000.") }
@@ -171,7 +177,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         if let traces { sources = try TraceFolder.read(traces).map(LoadSource.trace) }
         if generated { sources.append(.generated(name: "generated")) }
         let test = SyntheticApplication.split(seed: 1).test
-        var scenario = Scenario(applications: Array(test.prefix(applications)), sources: sources, seed: seed)
+        var scenario = Scenario(
+            applications: Array(test.dropFirst(skip).prefix(applications)), sources: sources, seed: seed)
         scenario.windows = windows
         scenario.steps = steps
         scenario.fixedLevel = level
@@ -200,7 +207,9 @@ struct EvaluateCommand: AsyncParsableCommand {
             }
             do {
                 let policy = try Policy(decoding: Array(bytes))
-                guard policy.shape == .cluster(recurrentSize: policy.shape.recurrentSize) else {
+                guard policy.shape.observationSize == StateEncoder.count,
+                    policy.shape.heads == ActionSpace.standard.headSizes, policy.shape.embeddingSize == 0
+                else {
                     throw ValidationError("--policy \(path): made for another state or action space.")
                 }
                 result.append(

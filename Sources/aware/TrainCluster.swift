@@ -5,6 +5,7 @@ import Foundation
 import Learning
 import Scaling
 import Simulator
+import Synchronization
 
 /// One run of the command: trains a policy for each seed, judges them, keeps the best.
 struct ClusterTraining: Sendable {
@@ -47,10 +48,13 @@ struct ClusterTraining: Sendable {
         { count, unit in
             // Dispatch wants a Sendable closure; the units of a spread touch nothing in common.
             nonisolated(unsafe) let unit = unit
-            let workers = min(threads, count)
-            guard workers > 1 else { return sequentially(count, unit) }
-            DispatchQueue.concurrentPerform(iterations: workers) { worker in
-                for index in stride(from: worker, to: count, by: workers) { unit(index) }
+            let next = Atomic(0)
+            DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
+                while true {
+                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard index < count else { return }
+                    unit(index)
+                }
             }
         }
     }
@@ -91,10 +95,28 @@ struct ClusterTraining: Sendable {
             }
             try file?.write(state)
         }
+        let chosen = ClusterValidation.best(of: state.candidates.map(\.scores)) ?? 0
         return ClusterTrainReport(
-            candidates: state.candidates, chosen: ClusterValidation.best(of: state.candidates.map(\.scores)) ?? 0,
+            candidates: state.candidates, chosen: chosen, encoder: try encoder(state.candidates[chosen], progress),
             options: options, curriculum: curriculum(seed: command.seed), isMeta: command.meta,
             traces: traces.map(\.name), seconds: seconds, updatesRun: max(0, updates), output: command.output)
+    }
+
+    /// The encoder of workloads, trained on trajectories of the chosen policy and of the rules.
+    private func encoder(_ candidate: Candidate, _ progress: ProgressLine) throws -> ClusterTrainReport.Encoder? {
+        guard command.meta else { return nil }
+        let policy = try Policy(decoding: candidate.policy)
+        var trainer = EncoderTrainer(seed: candidate.seed)
+        progress.begin("encoder", total: EncoderTrainer.Options().epochs)
+        _ = trainer.train(
+            on: curriculum(seed: candidate.seed).applications, policy: policy, traces: traces, spread: spread
+        ) { _ in progress.advance(by: 1) }
+        progress.finish()
+        let explained = trainer.explained(
+            on: SyntheticApplication.validation, episodes: 2, policy: policy, traces: traces, seed: candidate.seed)
+        return .init(
+            frozen: trainer.frozen(policy: policy, traces: traces, seed: candidate.seed),
+            explained: Dictionary(uniqueKeysWithValues: zip(EncoderTrainer.characteristics, explained)))
     }
 
     /// Trains one seed to its end, from the checkpoint's trainer if there is one.

@@ -7,8 +7,16 @@ import Simulator
 
 /// A finished run.
 struct ClusterTrainReport {
+    /// The encoder, and the share of each characteristic of the validation applications that it explains from two
+    /// trajectories.
+    struct Encoder {
+        let frozen: FrozenEncoder
+        let explained: [String: Double]
+    }
+
     let candidates: [ClusterTraining.Candidate]
     let chosen: Int
+    let encoder: Encoder?
     let options: ClusterTrainer.Options
     let curriculum: ClusterCurriculum
     let isMeta: Bool
@@ -93,16 +101,21 @@ struct ClusterTrainReport {
         let applications: Int
         let traces: [String]
         let prices: Prices
+        let encoderExplains: [String: Double]?
         let constraints =
             "reward at least 1.03 times the rules', OOM kills and core-hours at most theirs, violations at most 0.8 times, changes at most 2 times"
         let candidates: [Candidate]
     }
 
-    /// Writes the policy and, beside it, its description.
+    /// Writes the policy and, beside it, the encoder and a description.
     func write() throws {
         guard let output else { return }
         let url = URL(filePath: output)
         try Data(best.policy).write(to: url, options: .atomic)
+        if let encoder {
+            let beside = url.deletingPathExtension().appendingPathExtension("encoder")
+            try Data(encoder.frozen.encode()).write(to: beside, options: .atomic)
+        }
         let shape = try Policy(decoding: best.policy).shape
         let weights = curriculum.reward
         let day = Date().formatted(.iso8601.year().month().day())
@@ -118,7 +131,7 @@ struct ClusterTrainReport {
             prices: .init(
                 violation: weights.violation, oomKill: weights.oom, replicaChange: weights.replicaChange,
                 resize: weights.resize, unusedCpu: weights.unusedCpu),
-            candidates: verdicts)
+            encoderExplains: encoder?.explained.mapValues { ($0 * 1000).rounded() / 1000 }, candidates: verdicts)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let beside = url.deletingPathExtension().appendingPathExtension("json")

@@ -83,7 +83,10 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "cluster: folder of traces to train with beside generated load; the first 55 % of each are used.")
     var traces: String?
 
-    @Option(help: "cluster: file for the policy; a description goes beside it, as .json.")
+    @Option(
+        help:
+            "cluster: file for the policy; an encoder of workloads and a description go beside it, as .encoder and .json."
+    )
     var output: String?
 
     @Option(help: "cluster: threads. The result is the same. (default: all cores)")

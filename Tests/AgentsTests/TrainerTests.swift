@@ -98,9 +98,10 @@ import Testing
     }
 
     @Test func anApplicationPassesThroughItsStages() async throws {
-        let stages = try await Self.run(episodes: 30).stages
+        // What is learned from so few steps may be sent back once or twice before it is good enough to serve.
+        let stages = try await Self.run(episodes: 80).stages
         let order = stages.reduce(into: [Stage]()) { if $0.last != $1 { $0.append($1) } }
-        #expect(Array(order.prefix(3)) == [.offline, .online, .serving], "\(order)")
+        #expect(order.starts(with: [.offline, .online]) && order.contains(.serving), "\(order)")
     }
 
     @Test func aKilledTrainerContinuesAsIfItHadNotBeen() async throws {

@@ -54,6 +54,19 @@ import Testing
         #expect(mask(.exercise, lowest, profile) == [1, 1, 0, 1, 0])
     }
 
+    @Test func masksCutsBelowTheMemoryThatIsNeeded() {
+        let space = ActionSpace.standard
+        // Of 512 MiB: x 0.8 is 410, x 0.92 is 471.
+        let free = space.maskBits(for: .make(), profile)
+        let first = UInt32(space.headSizes[0] + space.headSizes[1])
+        #expect(space.maskBits(for: .make(), profile, memoryFloor: 410 << 20) == free)
+        #expect(space.maskBits(for: .make(), profile, memoryFloor: 411 << 20) == free & ~(1 << first))
+        #expect(space.maskBits(for: .make(), profile, memoryFloor: 600 << 20) == free & ~(3 << first))
+        #expect(
+            ActionSpace.paper.maskBits(for: .make(), profile, memoryFloor: 500 << 20)
+                == ActionSpace.paper.maskBits(for: .make(), profile) & ~(1 << 6))
+    }
+
     @Test func masksWhatChangesNothing() {
         var tiny = profile
         tiny.memory = Profile.Bounds(min: 1 << 20, max: 64 << 20, step: 1 << 20)

@@ -8,12 +8,39 @@ import Testing
 
     private func apply(
         _ proposed: Allocation, current: Allocation = .make(), quality: ObservationQuality = [],
-        profile: Profile? = nil, controls: Controls = Controls(), capacity: Capacity? = nil
+        profile: Profile? = nil, controls: Controls = Controls(), memory: MemoryNeed = .none,
+        capacity: Capacity? = nil
     ) -> Guarded {
         var state = GuardState()
         return Guards.apply(
             proposed, current: current, rules: .make(replicas: 5), quality: quality, profile: profile ?? self.profile,
-            controls: controls, capacity: capacity, state: &state, time: 0)
+            controls: controls, memory: memory, capacity: capacity, state: &state, time: 0)
+    }
+
+    @Test func memoryIsNotCutBelowWhatWasNeeded() {
+        let need = MemoryNeed(keep: 400 << 20, raise: 0)
+        let cut = apply(.make(memoryMiB: 300), memory: need)
+        #expect(cut.allocation == .make(memoryMiB: 400))
+        #expect(cut.records.map(\.rule) == [.memoryNeed] && cut.records[0].detail.contains("400Mi"))
+        #expect(apply(.make(memoryMiB: 450), memory: need).records.isEmpty)
+        // A limit that is lower already may stay, and is not cut further.
+        #expect(
+            apply(.make(memoryMiB: 200), current: .make(memoryMiB: 300), memory: need).allocation
+                == .make(memoryMiB: 300))
+    }
+
+    @Test func memoryRisesAtOnceWhereItIsNotEnough() {
+        let need = MemoryNeed(keep: 0, raise: 700 << 20)
+        #expect(apply(.make(), memory: need).allocation == .make(memoryMiB: 700))
+        #expect(apply(.make(memoryMiB: 900), memory: need).allocation == .make(memoryMiB: 900))
+        #expect(apply(.make(), memory: MemoryNeed(keep: 0, raise: 1 << 60)).allocation == .make(memoryMiB: 3072))
+        // Bad data raises nothing, but replicas that were killed are data enough.
+        #expect(apply(.make(), quality: .frozen, memory: need).allocation == .make())
+        #expect(
+            apply(.make(), quality: [.missingMetrics, .oomKilled], memory: need).allocation == .make(memoryMiB: 700))
+        var controls = Controls()
+        controls.paused = true
+        #expect(apply(.make(), controls: controls, memory: need).allocation == .make())
     }
 
     @Test func goodProposalsPassUnrecorded() {

@@ -138,6 +138,34 @@ private func curriculum() -> ClusterCurriculum {
     }
 }
 
+@Suite struct EncoderTrainerTests {
+    /// 200 applications, 6 epochs: most of the variance of the first two; none without learning.
+    @Test func embeddingsTellWhatAnApplicationIs() throws {
+        var options = EncoderTrainer.Options()
+        options.epochs = 6
+        options.batch = 4
+        options.episodeSteps = 60
+        var trainer = EncoderTrainer(options: options, seed: 1)
+        let applications = ClusterCurriculum.applications(
+            count: 200, seed: 1001, excluding: SyntheticApplication.validation)
+        let curve = trainer.train(on: applications, policy: nil, traces: [])
+        #expect(curve.count == 6 && curve[5] > curve[0])
+        let explained = trainer.explained(
+            on: SyntheticApplication.validation, episodes: 2, policy: nil, traces: [], seed: 9)
+        #expect(explained[0] > 0.7 && explained[1] > 0.3, "\(explained)")
+        let encoder = trainer.frozen(policy: nil, traces: [], seed: 1)
+        #expect(encoder.references.count == 24 && encoder.references.contains { $0.name == "ml" })
+        // An application is nearer to itself under other loads than to what is least like it.
+        let ml = SyntheticApplication(segments: [Segment.all[2]], seed: 77)
+        let vector = encoder.embedding(
+            of: EncoderTrainer.trajectories(of: ml, count: 2, policy: nil, traces: [], seed: 5))
+        func similarity(_ name: String) -> Float {
+            TrajectoryEncoder.similarity(vector, encoder.references.first { $0.name == name }?.vector ?? [])
+        }
+        #expect(similarity("ml") > similarity("light-json") + 0.1)
+    }
+}
+
 @Suite struct TransferTests {
     @Test func theForecastFollowsATrend() {
         var features = TransferFeatures()

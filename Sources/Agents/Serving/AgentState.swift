@@ -104,14 +104,16 @@ struct AgentState: Sendable {
 
         var experience = Decision.Experience(
             state: encodeState(), mask: 0, action: Self.space.noop, logProbability: 0, value: 0, memory: memory)
-        experience.mask = Self.space.maskBits(for: percept.current, profile)
+        let memoryNeed = encoder.memoryNeed()
+        experience.mask = Self.space.maskBits(for: percept.current, profile, memoryFloor: memoryNeed.keep)
         let isExploring = assignment?.explores == true && running.actor == .policy
         let proposal = propose(percept, assignment, scratch, &experience, isExploring: isExploring)
         let actor = running.actor == .policy && proposal != nil ? Source.policy : .rules
         let proposed = actor == .policy ? proposal!.allocation : percept.rules
         let guarded = Guards.apply(
             proposed, current: percept.current, rules: percept.rules, quality: percept.quality, profile: profile,
-            controls: controls, capacity: capacity, state: &guards, time: now)
+            controls: controls, memory: actor == .policy ? memoryNeed : .none, capacity: capacity, state: &guards,
+            time: now)
         if actor == .rules {
             experience.action = Self.space.nearest(to: guarded.allocation, from: percept.current, profile)
             experience.logProbability = 0
@@ -301,7 +303,9 @@ struct AgentState: Sendable {
         }
         _ = Guards.apply(
             decision.proposed, current: percept.current, rules: percept.rules, quality: percept.quality,
-            profile: profile, controls: Self.controls(behind: decision), state: &guards, time: decision.time)
+            profile: profile, controls: Self.controls(behind: decision),
+            memory: decision.actor == .policy && decision.policy != nil ? encoder.memoryNeed() : .none, state: &guards,
+            time: decision.time)
         memory = decision.experience.memory
         remember(decision)
     }

@@ -2,11 +2,11 @@
 
 /// One change by one guard to one dimension.
 public struct GuardRecord: Sendable, Equatable {
-    /// The guards, in the order in which they are applied (DESIGN section 4), save that `approval` comes before
-    /// `freezeDown` and `limits` once more at the end. The raw values are stored: new rules go to the end.
+    /// The guards, in the order in which they are applied (DESIGN section 4), save that `memoryNeed` comes after
+    /// the first `limits`, `approval` before `freezeDown` and `limits` once more at the end. The raw values are stored: new rules go to the end.
     public enum Rule: UInt8, Sendable, CaseIterable {
         case killSwitch, badData, limits, maxStepUp, maxStepDown, stabilization, reversalBudget, capacity, pin, pause,
-            freezeDown, approval
+            freezeDown, approval, memoryNeed
 
         public var name: String { Self.names[Int(rawValue)] }
         /// Looked up once: a description by reflection costs as much as a whole decision.
@@ -67,6 +67,7 @@ public struct GuardRecord: Sendable, Equatable {
         case .pin: "pinned"
         case .pause: "paused"
         case .freezeDown: "scaling down is frozen"
+        case .memoryNeed: "replicas needed, or were killed for, up to \(figure >> 20)Mi of memory within the hour"
         case .approval: "waits for a person's approval"
         }
     }
@@ -75,9 +76,9 @@ public struct GuardRecord: Sendable, Equatable {
 /// The records of one decision, in order. Holds every record that can arise, without allocating.
 public struct GuardRecords: Sendable, RandomAccessCollection {
     /// Each of the steps in `Guards.apply` writes at most one record a dimension.
-    static let capacity = 33
+    static let capacity = 36
 
-    private var storage = InlineArray<33, GuardRecord>(
+    private var storage = InlineArray<36, GuardRecord>(
         repeating: GuardRecord(rule: .limits, field: .replicas, before: 0, after: 0, figure: 0))
     private var used: UInt8 = 0
 

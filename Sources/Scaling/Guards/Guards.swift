@@ -1,6 +1,6 @@
 // The guards between whoever proposes and what is answered: pure, in a fixed order, each change recorded.
 //
-// Order and precedence: the kill switch replaces the proposal by the rules'; then bad data, limits, step,
+// Order and precedence: the kill switch replaces the proposal by the rules'; then bad data, limits, memory need, step,
 // stabilisation, reversal budget and capacity restrain it; then people override it: a pin, above it a pause; without
 // either, an application that needs approval keeps what was approved last; above all of them freeze-down. Whatever came
 // of it is brought within the limits at the very end: an answer outside cannot exist.
@@ -56,12 +56,13 @@ public enum Guards {
     ///   - current: the observed allocation.
     ///   - rules: what the rules want, for the kill switch.
     ///   - quality: the checker's verdict on the observation.
+    ///   - memory: what the memory limit should not fall below, and what it should rise to (`StateEncoder.memoryNeed`).
     ///   - capacity: resources that the application may have in all; growth beyond it is cut, nothing is taken away.
     ///   - state: the guards' memory; for a dry run pass a copy.
     ///   - time: seconds.
     public static func apply(
         _ proposed: Allocation, current: Allocation, rules: Allocation, quality: ObservationQuality, profile: Profile,
-        controls: Controls, capacity: Capacity? = nil, state: inout GuardState, time: Double
+        controls: Controls, memory: MemoryNeed = .none, capacity: Capacity? = nil, state: inout GuardState, time: Double
     ) -> Guarded {
         state.advance(to: time)
         let current = believable(current, state.answered, profile)
@@ -72,6 +73,7 @@ public enum Guards {
         }
         pass.distrust(quality, current: current)
         pass.change(to: profile.clamp(pass.wanted), .limits)
+        if !quality.holds || quality.contains(.oomKilled) { pass.keepMemory(memory, current: current, profile) }
         pass.limitStep(from: current, profile)
         pass.stabilize(current: current, profile, state: &state, time: time)
         pass.spendReversals(current: current, profile, state: state)
@@ -155,6 +157,16 @@ private struct Pass {
             next.memoryBytes = max(wanted.memoryBytes, current.memoryBytes)
         }
         change(to: next, .badData, figure: Int(quality.rawValue))
+    }
+
+    /// No cut below what was needed lately, and more at once where that is not enough.
+    mutating func keepMemory(_ need: MemoryNeed, current: Allocation, _ profile: Profile) {
+        var next = wanted
+        if next.memoryBytes < current.memoryBytes {
+            next.memoryBytes = max(next.memoryBytes, min(need.keep, current.memoryBytes))
+        }
+        next.memoryBytes = max(next.memoryBytes, need.raise)
+        change(to: profile.clamp(next), .memoryNeed, figure: max(need.keep, need.raise))
     }
 
     /// Replicas that one decision may add or remove. The way back into the limits may be longer.

@@ -1,4 +1,4 @@
-// The table of the state vector: what each of its 52 values means. Policies are trained on exactly this order.
+// The table of the state vector: what each of its 55 values means. Policies are trained on exactly this order.
 
 /// One value of the state vector.
 public struct Feature: Sendable {
@@ -8,10 +8,10 @@ public struct Feature: Sendable {
 
 extension StateEncoder {
     /// Number of the table below, stored with models. Any change of order, meaning or normalisation is a new version.
-    public static let version: UInt16 = 1
+    public static let version: UInt16 = 2
 
     /// Length of the vector.
-    public static let count = 52
+    public static let count = 55
 
     /// Index by index. "Slot" is a minute, or a step where steps are longer. Demand is CPU demand in cores (request
     /// rate times the identified CPU cost of a request, or CPU use where no rate is known), given as the utilisation
@@ -37,6 +37,8 @@ extension StateEncoder {
         Feature(name: "load.now", meaning: "demand of the current slot, 0...4"),
         Feature(name: "load.ofCapacity", meaning: "demand over what the largest allocation has, 0...2"),
         Feature(name: "metrics.known", meaning: "share of CPU, memory, objective and request rate that were measured"),
+        Feature(name: "resize.restarts", meaning: "1 when a change of limits restarts replicas, 0 when it does not"),
+        Feature(name: "history.length", meaning: "share of the last 60 slots that were seen, 0...1"),
         // The load's past.
         Feature(name: "load.lag1", meaning: "demand 1 slot ago, 0...4"),
         Feature(name: "load.lag2", meaning: "demand 2 slots ago, 0...4"),
@@ -67,6 +69,7 @@ extension StateEncoder {
         Feature(name: "memory.vpa", meaning: "VPA's memory target over the limit, 0...4"),
         Feature(name: "memory.identified", meaning: "memory predicted from requests in flight over the limit, 0...4"),
         Feature(name: "memory.identifiedFull", meaning: "the same at the most requests in flight seen, 0...4"),
+        Feature(name: "memory.identifiedDouble", meaning: "the same at twice the present requests in flight, 0...4"),
         Feature(name: "memory.trend", meaning: "memory.peak1 less the mean peak of the 5 slots before, -1...1"),
         // What happened lately.
         Feature(name: "violations10", meaning: "share of the last 10 steps that violated the objective, 0...1"),

@@ -24,6 +24,9 @@ struct LoadHistory: Sendable {
     /// Demand `lag` slots ago; before the beginning, the oldest there is.
     func load(_ lag: Int) -> Float { loads[(head &- min(lag, max(filled, 1) - 1)) & 31] }
 
+    /// Share of the memory's slots that were seen, 0...1.
+    var memoryShare: Double { Double(min(filled, Self.memorySlots)) / Double(Self.memorySlots) }
+
     /// Memory peak `lag` slots ago; 0 before the beginning.
     func peak(_ lag: Int) -> Float { lag < filled ? peaks[(head &- lag) & 63] : 0 }
 

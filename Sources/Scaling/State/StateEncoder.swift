@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// The state of one application as 52 normalised numbers, with about 1 KB of history.
+/// The state of one application as 55 normalised numbers, with about 1 KB of history.
 ///
 /// Everything is relative to the profile's limits and objective or to the present allocation, so that one policy serves
 /// every application. `Feature.swift` has the table.
@@ -171,6 +171,16 @@ public struct StateEncoder: Sendable {
         oomFloor == 0 ? 0 : oomFloor * exp2(-(now - lastOom) / Self.oomHalfLifeSeconds)
     }
 
+    /// What the memory limit should not fall below, and what it should rise to; nothing before the first observation.
+    public func memoryNeed(_ margins: MemoryNeed.Margins = .serving) -> MemoryNeed {
+        guard let allocation, let now = lastTime else { return .none }
+        let peaks = history.highestPeaks()
+        return MemoryNeed(
+            limit: Double(allocation.memoryBytes) / 1_048_576, peaks: (Double(peaks.ten), Double(peaks.sixty)),
+            known: history.memoryShare, oomFloor: now - lastOom < 3600 ? decayedOomFloor(at: now) : 0,
+            isKilling: lastOom == now, margins: margins)
+    }
+
     /// Writes the vector: `StateEncoder.count` values. Before the first observation they are zeros.
     ///
     /// - Parameter state: at least `count` elements.
@@ -214,6 +224,8 @@ public struct StateEncoder: Sendable {
         let most = Double(profile.maxReplicas) * Double(profile.cpu.max) / 1000
         out.put(Double(history.load(0)) / max(most, 0.001), 0, 2)
         out.put(last.known, 0, 1)
+        out.put(profile.resize == .restart ? 1.0 : 0, 0, 1)
+        out.put(history.memoryShare, 0, 1)
     }
 
     private func cores(_ allocation: Allocation) -> Double {
@@ -253,9 +265,10 @@ public struct StateEncoder: Sendable {
         out.put(1 / (1 + (now - lastOom) / 600), 0, 1)
         out.put(decayedOomFloor(at: now) / limit, 0, 4)
         out.put(last.vpa / 1_048_576 / limit, 0, 4)
-        let prediction = model.memoryPrediction ?? (0, 0)
+        let prediction = model.memoryPrediction ?? (0, 0, 0)
         out.put(prediction.now / limit, 0, 4)
         out.put(prediction.full / limit, 0, 4)
+        out.put(prediction.double / limit, 0, 4)
         var before: Float = 0
         let slots = min(5, history.filled - 1)
         for lag in 1..<max(slots + 1, 1) { before += history.peak(lag) }

@@ -53,9 +53,9 @@ struct WorkloadModel: Sendable {
         sumXY = sumXY * Self.keep + x * memory
     }
 
-    /// Memory of one replica in MiB at the present and at the largest number of requests in flight; `nil` before
-    /// anything was measured. More requests never take less memory.
-    var memoryPrediction: (now: Double, full: Double)? {
+    /// Memory of one replica in MiB at the present, at the largest and at twice the present number of requests in flight;
+    /// `nil` before anything was measured. More requests never take less memory.
+    var memoryPrediction: (now: Double, full: Double, double: Double)? {
         guard weight > 0 else { return nil }
         let meanX = sumX / weight
         let meanY = sumY / weight
@@ -63,8 +63,9 @@ struct WorkloadModel: Sendable {
         let covariance = sumXY / weight - meanX * meanY
         // The constant keeps a nearly constant load from being read as a slope.
         let slope = max(0, covariance / (variance + 0.01 + 1e-4 * meanX * meanX))
-        let now = meanY + slope * ((inFlight ?? meanX) - meanX)
-        return (max(0, now), max(0, meanY + slope * (inFlightMax - meanX)))
+        let present = inFlight ?? meanX
+        func memory(at count: Double) -> Double { max(0, meanY + slope * (count - meanX)) }
+        return (memory(at: present), memory(at: inFlightMax), memory(at: 2 * present))
     }
 
     func encode(into writer: inout ByteWriter) {

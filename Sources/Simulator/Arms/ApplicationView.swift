@@ -19,8 +19,16 @@ struct ApplicationView: Sendable {
     /// The additional state of TL+; `nil` for everything that the service runs.
     private var transfer: TransferFeatures?
 
-    /// - Parameter isExtended: the state ends with `TransferFeatures.count` more values.
-    init(space: ActionSpace, profile: Profile, allocation: Allocation, isExtended: Bool = false) {
+    private let margins: MemoryNeed.Margins
+
+    /// - Parameters:
+    ///   - isExtended: the state ends with `TransferFeatures.count` more values.
+    ///   - margins: of the memory that is kept and raised to.
+    init(
+        space: ActionSpace, profile: Profile, allocation: Allocation, isExtended: Bool = false,
+        margins: MemoryNeed.Margins = .serving
+    ) {
+        self.margins = margins
         self.space = space
         self.profile = profile
         self.allocation = allocation
@@ -63,13 +71,19 @@ struct ApplicationView: Sendable {
         transfer.write(into: .init(rebasing: state[StateEncoder.count...]), cores: cores(allocation))
     }
 
-    func write(mask: UnsafeMutableBufferPointer<UInt8>) { space.writeMask(for: allocation, profile, into: mask) }
+    func write(mask: UnsafeMutableBufferPointer<UInt8>) { 
+        space.writeMask(for: allocation, profile, memoryFloor: memoryNeed.keep, into: mask)
+    }
+
+    var memoryNeed: MemoryNeed { encoder.memoryNeed(margins) }
 
     /// What the chosen index of each head makes of the present allocation.
     func apply(_ choices: UnsafeMutableBufferPointer<Int32>) -> Allocation {
         var action = space.noop
         for head in choices.indices { action[head] = Int(choices[head]) }
-        return space.apply(action, to: allocation, profile)
+        var next = space.apply(action, to: allocation, profile)
+        next.memoryBytes = max(next.memoryBytes, memoryNeed.raise)
+        return profile.clamp(next)
     }
 }
 

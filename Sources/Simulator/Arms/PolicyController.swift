@@ -74,7 +74,7 @@ public struct PolicyController: Controller {
         guard isGuarded else { return proposed }
         let guarded = Guards.apply(
             proposed, current: current, rules: view.rulesWant, quality: quality, profile: profile,
-            controls: Controls(), state: &guardState, time: time)
+            controls: Controls(), memory: view.memoryNeed, state: &guardState, time: time)
         answered = guarded.allocation
         return guarded.allocation
     }

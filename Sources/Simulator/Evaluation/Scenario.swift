@@ -48,7 +48,8 @@ public struct Scenario: Sendable {
     /// The trials of one application, source by source. A source without a usable window of this length has none.
     public func trials(application index: Int, part: Part) -> [Trial] {
         let application = applications[index]
-        let profile = application.profile
+        var profile = application.profile
+        profile.resize = dynamics.resize
         let capacity = application.capacity(profile: profile)
         var result: [Trial] = []
         for (number, source) in sources.enumerated() {

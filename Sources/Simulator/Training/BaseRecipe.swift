@@ -20,11 +20,13 @@ extension ClusterCurriculum {
             applications: applications(
                 count: 2000, seed: 1000 &+ seed, excluding: split.test + SyntheticApplication.validation))
         curriculum.traces = traces
-        curriculum.reward.violation = 0.05
-        curriculum.reward.oom = 0.5
-        curriculum.reward.replicaChange = 0.008
-        curriculum.reward.resize = 0.012
-        curriculum.reward.unusedCpu = 0.045
+        curriculum.restartShare = 0.4
+        curriculum.surgeShare = 0.3
+        curriculum.reward.violation = 0.03
+        curriculum.reward.oom = 0.8
+        curriculum.reward.replicaChange = 0.004
+        curriculum.reward.resize = 0.006
+        curriculum.reward.unusedCpu = 0.025
         return curriculum
     }
 }

@@ -11,6 +11,8 @@ public struct ClusterCurriculum: Sendable {
     public var traces: [LoadTrace] = []
     /// Share of stays with generated load when there are traces.
     public var generatedShare = 0.5
+    /// Share of the stays with generated load that have surges in any case.
+    public var surgeShare = 0.0
     /// Decision steps that an application is stayed with before the next one comes.
     public var staySteps = 300
     /// What training maximises: the weights of `Reward.penalized`.
@@ -54,7 +56,7 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
         cluster = Cluster(application: curriculum.applications[0], seed: 0)
         view = ApplicationView(
             space: curriculum.space, profile: cluster.profile, allocation: cluster.allocation,
-            isExtended: curriculum.isExtended)
+            isExtended: curriculum.isExtended, margins: .training)
     }
 
     public var observationSize: Int { ApplicationView.stateSize(isExtended: curriculum.isExtended) }
@@ -77,19 +79,25 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
         load = LoadLevel.scale(shape(&random, steps: steps), to: LoadLevel.draw(using: &random), of: capacity)
         position = 0
         let initial = profile.clamp(start(application, random: &random))
+        let dynamics = dynamics(&random)
+        profile.resize = dynamics.resize
         cluster = Cluster(
             application: application, profile: profile, initial: initial, seed: random.next(),
-            dynamics: dynamics(&random))
+            dynamics: dynamics)
         view = ApplicationView(
             space: curriculum.space, profile: profile, allocation: cluster.allocation,
-            isExtended: curriculum.isExtended)
+            isExtended: curriculum.isExtended, margins: .training)
         advance(desired: cluster.allocation)
     }
 
     /// A load for one stay. A trace that is too short is played forth and back.
     private func shape(_ random: inout SimulationRandom, steps: Int) -> [Double] {
         guard !curriculum.traces.isEmpty, random.uniform() >= curriculum.generatedShare else {
-            return LoadGenerator.window(steps: steps, seed: random.next())
+            var options: LoadGenerator.Options?
+            if curriculum.surgeShare > 0, random.uniform() < curriculum.surgeShare {
+                options = .surging(using: &random)
+            }
+            return LoadGenerator.window(steps: steps, seed: random.next(), options: options)
         }
         let trace = curriculum.traces[Int(random.next() % UInt64(curriculum.traces.count))]
         let range = Scenario.Part.training.range
@@ -125,6 +133,12 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
     public func observe(into observation: UnsafeMutableBufferPointer<Float>) { view.write(state: observation) }
 
     public func legal(into mask: UnsafeMutableBufferPointer<UInt8>) { view.write(mask: mask) }
+
+    /// What the rules would choose: the index of each head that comes nearest to what they want.
+    func rulesChoice(into actions: UnsafeMutableBufferPointer<Int32>) {
+        let action = curriculum.space.nearest(to: view.rulesWant, from: view.allocation, view.profile)
+        for head in actions.indices { actions[head] = Int32(action[head]) }
+    }
 
     /// Acts, and begins again with another application (drawn from `generator`) when the stay is over.
     public mutating func step(

@@ -41,6 +41,19 @@ public struct LoadGenerator: Sendable {
             options.surge = exponential(random.uniform(logarithm(0.5)...logarithm(6)))
             return options
         }
+
+        /// The same with a flash crowd every one to four hours, or bursts all the time: what out-of-memory kills and
+        /// violations come from, and what `random` gives too rarely to learn from.
+        public static func surging(using random: inout SimulationRandom) -> Options {
+            var options = Options.random(using: &random)
+            if random.uniform() < 0.7 {
+                options.flashCrowdsPerDay = random.uniform(6...24)
+            } else {
+                options.burstsPerHour = random.uniform(5...30)
+            }
+            options.surge = exponential(random.uniform(logarithm(1)...logarithm(6)))
+            return options
+        }
     }
 
     public let options: Options
