@@ -60,8 +60,10 @@ struct ReproduceCommand: AsyncParsableCommand {
         let progress = ProgressLine()
         let started = ContinuousClock.now
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+        let encoder = try BasePolicy.encoder()
         let laboratory = Laboratory(
-            base: try basePolicy(), traces: loads, sizes: quick ? .quick : Laboratory.Sizes(), seed: seed,
+            base: try basePolicy(), encoder: BaseEncoder { encoder.embedding(of: $0) }, traces: loads,
+            sizes: quick ? .quick : Laboratory.Sizes(), seed: seed,
             publishedCurves: publishedCurves(progress),
             spread: Self.spread(over: threads)
         ) { title, done, total in
