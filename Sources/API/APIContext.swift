@@ -81,6 +81,11 @@ public final class APIContext: Sendable {
     /// Gives a deferred request its answer.
     func complete(_ deferral: Deferral, _ answer: ResponseBytes) { idempotency.complete(deferral, answer, self) }
 
+    /// Waits for what the background queue has begun: the database may be closed afterwards.
+    public func finishBackground() async {
+        await withCheckedContinuation { continuation in background.async { continuation.resume() } }
+    }
+
     /// Does `work` on the background queue; it answers `deferral` itself, now or later, unless it throws.
     func inBackground(_ deferral: Deferral, _ work: @escaping @Sendable () throws -> Void) {
         background.async { [self] in

@@ -137,6 +137,7 @@ public final class Service: Sendable {
         await server.drain(timeout: .seconds(Self.drainSeconds))
         server.shutdown()
         await trainer.stop()
+        await api.finishBackground()
         try database.shutDown()
     }
 
