@@ -8,19 +8,25 @@ extension PPO {
     private static let version: UInt16 = 1
 
     /// Shape, options, schedule position, weights, Adam's moments and steps, random state, and a checksum.
-    public func encode() -> [UInt8] {
+    public func encode() -> [UInt8] { encode(withWeights: true) }
+
+    /// - Parameter withWeights: false leaves the weights out, for who keeps them elsewhere.
+    public func encode(withWeights: Bool) -> [UInt8] {
         var writer = ByteWriter(reserving: parameters.values.count * 12 + 256)
         shape.encode(into: &writer)
         options.encode(into: &writer)
         writer.write(UInt64(updates))
-        writer.write(parameters.values)
+        writer.write(withWeights ? parameters.values : [])
         optimizer.encode(into: &writer)
         generator.encode(into: &writer)
         return Envelope.wrap(writer.bytes, magic: Self.magic, version: Self.version)
     }
 
     /// - Throws: `CodingFailure`; never traps, whatever the bytes are.
-    public init(decoding bytes: [UInt8]) throws {
+    public init(decoding bytes: [UInt8]) throws { try self.init(decoding: bytes, weights: nil) }
+
+    /// - Parameter weights: the policy whose weights were left out.
+    public init(decoding bytes: [UInt8], weights: Policy?) throws {
         var reader = ByteReader(try Envelope.unwrap(bytes, magic: Self.magic, version: Self.version))
         do {
             let shape = try PolicyShape(from: &reader)
@@ -28,7 +34,8 @@ extension PPO {
             guard let updates = Int(exactly: try reader.integer(UInt64.self)) else { throw CodingFailure.damaged }
             let network = ActorCritic(shape)
             var parameters = ParameterBuffer(layout: network.layout)
-            let values = try reader.floats()
+            let written = try reader.floats()
+            let values = written.isEmpty ? weights?.parameters ?? [] : written
             guard values.count == network.layout.count else { throw CodingFailure.wrongSize }
             parameters.values = values
             let optimizer = try Adam(
@@ -139,16 +146,21 @@ extension REINFORCE {
 }
 
 extension Adam {
+    /// Before the first step the moments are zeros, and not written.
     func encode(into writer: inout ByteWriter) {
         writer.write(UInt64(steps))
-        writer.write(mean)
-        writer.write(square)
+        writer.write(steps == 0 ? [] : mean)
+        writer.write(steps == 0 ? [] : square)
     }
 
     init(from reader: inout ByteReader, count: Int, options: Options) throws(ByteReader.Failure) {
         guard let steps = Int(exactly: try reader.integer(UInt64.self)) else { throw .malformed }
         let mean = try reader.floats()
         let square = try reader.floats()
+        if steps == 0, mean.isEmpty, square.isEmpty {
+            self = Adam(count: count, options: options)
+            return
+        }
         guard mean.count == count, let adam = Adam(mean: mean, square: square, steps: steps, options: options) else {
             throw .malformed
         }

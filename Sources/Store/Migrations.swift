@@ -10,6 +10,7 @@ enum Migrations {
         ("m0003_experience", PackageResources.m0003_experience_sql),
         ("m0004_idempotency", PackageResources.m0004_idempotency_sql),
         ("m0005_optimizer", PackageResources.m0005_optimizer_sql),
+        ("m0006_weights", PackageResources.m0006_weights_sql),
     ]
 
     /// Who wrote a database.
@@ -25,7 +26,7 @@ enum Migrations {
 
     static func apply(to pool: DatabasePool) throws { try migrator.migrate(pool) }
 
-    private static var migrator: DatabaseMigrator {
+    static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         for file in files {
             migrator.registerMigration(file.name) { db in

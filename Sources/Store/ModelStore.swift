@@ -38,17 +38,7 @@ extension Database: EpisodeStore {
 
     public func commit(_ training: TrainingCommit) throws {
         try pool.write { db in
-            for model in training.models {
-                try db.execute(
-                    sql: """
-                        INSERT INTO model (application, version, parent, created, algorithm, episode, diagnostics, weights)
-                        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                        """,
-                    arguments: [
-                        model.application, model.version, model.parent, model.created, model.algorithm, model.episode,
-                        try Self.json(model.diagnostics), Data(model.weights),
-                    ])
-            }
+            for model in training.models { try Self.insert(model, into: db) }
             try db.execute(
                 sql: """
                     INSERT INTO trainerState (application, episode, state) VALUES (?, ?, ?)
@@ -75,10 +65,33 @@ extension Database: EpisodeStore {
         if !training.events.isEmpty || training.audit != nil { announceEvents() }
     }
 
+    /// Equal weights are stored once.
+    private static func insert(_ model: ModelVersion, into db: GRDB.Database) throws {
+        let weights = Data(model.weights)
+        let stored = "FROM weights WHERE substr(bytes, -8) = substr(:weights, -8) AND bytes = :weights"
+        try db.execute(
+            sql: "INSERT INTO weights (bytes) SELECT :weights WHERE NOT EXISTS (SELECT 1 \(stored))",
+            arguments: ["weights": weights])
+        try db.execute(
+            sql: """
+                INSERT INTO model (application, version, parent, created, algorithm, episode, diagnostics, weights)
+                SELECT :application, :version, :parent, :created, :algorithm, :episode, :diagnostics, id \(stored)
+                """,
+            arguments: [
+                "application": model.application, "version": model.version, "parent": model.parent,
+                "created": model.created, "algorithm": model.algorithm, "episode": model.episode,
+                "diagnostics": try json(model.diagnostics), "weights": weights,
+            ])
+    }
+
     public func model(of application: Int64, version: Int) throws -> ModelVersion? {
         try pool.read { db in
             try Row.fetchOne(
-                db, sql: "SELECT * FROM model WHERE application = ? AND version = ?", arguments: [application, version]
+                db,
+                sql: """
+                    SELECT model.*, bytes FROM model JOIN weights ON weights.id = model.weights
+                    WHERE application = ? AND version = ?
+                    """, arguments: [application, version]
             ).map(Self.model)
         }
     }
@@ -89,7 +102,7 @@ extension Database: EpisodeStore {
             try Row.fetchAll(
                 db,
                 sql: """
-                    SELECT application, version, parent, created, algorithm, episode, diagnostics, x'' AS weights
+                    SELECT application, version, parent, created, algorithm, episode, diagnostics, x'' AS bytes
                     FROM model WHERE application = ? AND version < ? ORDER BY version DESC LIMIT ?
                     """, arguments: [application, version, limit]
             ).map(Self.model)
@@ -125,7 +138,7 @@ extension Database: EpisodeStore {
     }
 
     private static func model(_ row: Row) throws -> ModelVersion {
-        let weights: Data = row["weights"]
+        let weights: Data = row["bytes"]
         return try ModelVersion(
             application: row["application"], version: row["version"], parent: row["parent"], created: row["created"],
             algorithm: row["algorithm"], episode: row["episode"], diagnostics: figures(row["diagnostics"]),

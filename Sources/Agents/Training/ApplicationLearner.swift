@@ -261,11 +261,13 @@ struct ApplicationLearner: Sendable {
         return writer.bytes
     }
 
-    /// The part that changes with updates.
-    func encodeOptimizer() -> [UInt8] { ppo.encode() }
+    /// The part that changes with updates. The weights on duty are always those of a version, and stored with that.
+    func encodeOptimizer() -> [UInt8] { ppo.encode(withWeights: version == 0) }
 
-    /// - Parameters: as of a learner that has not learned anything yet.
-    init(decoding saved: StoredTrainer, base: Policy?, seed: UInt64) throws {
+    /// - Parameters:
+    ///   - base, seed: as of a learner that has not learned anything yet.
+    ///   - model: the stored weights of a version.
+    init(decoding saved: StoredTrainer, base: Policy?, seed: UInt64, model: (Int) throws -> Policy?) throws {
         var reader = ByteReader(saved.state)
         guard try reader.integer(UInt8.self) == Self.format else { throw ByteReader.Failure.malformed }
         lifecycle = try Lifecycle(from: &reader)
@@ -285,7 +287,7 @@ struct ApplicationLearner: Sendable {
         }
         trajectories = try BestEpisodes(from: &reader)
         if let optimizer = saved.optimizer {
-            ppo = try PPO(decoding: optimizer)
+            ppo = try PPO(decoding: optimizer, weights: version > 0 ? try model(version) : nil)
         } else {
             ppo = ApplicationLearner(base: base, seed: seed).ppo
         }

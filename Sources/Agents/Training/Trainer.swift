@@ -15,6 +15,7 @@ public final class Trainer: Sendable {
     private let table: ServingTable
     /// Every application's first candidate, unless its profile says `meta: false`.
     private let base: Policy?
+    private let baseWeights: [UInt8]?
     private let seed: UInt64
     private let queue = TrainingQueue()
     private let threads: Int
@@ -34,6 +35,7 @@ public final class Trainer: Sendable {
         seed: UInt64
     ) {
         self.base = base
+        baseWeights = base?.encode()
         embeddings = EmbeddingIndex(encoder: encoder)
         self.store = store
         self.table = table
@@ -83,7 +85,7 @@ public final class Trainer: Sendable {
     /// Puts the last persisted version of an application on duty again.
     public func restore(_ agent: Agent) throws -> Assignment? {
         guard let saved = try store.trainerState(of: agent.id) else { return nil }
-        let learner = try ApplicationLearner(decoding: saved, base: base(for: agent), seed: seed(of: agent))
+        let learner = try learner(decoding: saved, of: agent)
         progress.withLock { $0[agent.id] = saved.episode }
         let assignment = Self.assignment(of: learner)
         table.publish(assignment, for: agent.id)
@@ -139,9 +141,15 @@ public final class Trainer: Sendable {
         guard let saved = try store.trainerState(of: agent.id) else {
             return (ApplicationLearner(base: base(for: agent), seed: seed(of: agent)), 0)
         }
-        return (
-            try ApplicationLearner(decoding: saved, base: base(for: agent), seed: seed(of: agent)), saved.episode
-        )
+        return (try learner(decoding: saved, of: agent), saved.episode)
+    }
+
+    private func learner(decoding saved: StoredTrainer, of agent: Agent) throws -> ApplicationLearner {
+        try ApplicationLearner(decoding: saved, base: base(for: agent), seed: seed(of: agent)) { version in
+            guard let weights = try store.model(of: agent.id, version: version)?.weights else { return nil }
+            // Most applications act by the base policy: they share one copy of it in memory.
+            return weights == baseWeights ? base : try Policy(decoding: weights)
+        }
     }
 
     /// Encodes the application's best episodes when they have changed.
