@@ -54,20 +54,31 @@ import Testing
         #expect(life.rewards.suffix(10).reduce(0) { $0 + $1.served - $1.rules } > 0)
     }
 
-    /// The load falls to 0.4 of what it was, and the policy that had practised on the high one is lost on it.
-    @Test func aChangedWorkloadIsNoticedTheRulesTakeOverAndRetrainingEndsInServing() throws {
-        let change = try #require(WorkloadUpdate.all.first { $0.name == "load-high-to-low" })
+    /// Found by search. The policies that 10 test applications had reached service with, with a base policy and without,
+    /// played 21 changes of workload greedily against the rules under the same load, 25 episodes after each change:
+    /// `WorkloadUpdate.all`, load x 0.1, 0.2 and 3, CPU work and I/O x 0.3 and 3, memory x 0.4, 2 and 3, and pairs of
+    /// these. Of 420 such plays the policy lost more than 1 R an episode (of 100) in 17, and the rules lost far more
+    /// than it in most. What hurts is what practice has not seen: a policy of application 5 that practised in a fitted
+    /// simulator alone falls 8 R below the rules when requests wait 1.8 times as long for I/O, 42 R when 3 times.
+    private static let harmful = [
+        WorkloadUpdate.all.first { $0.name == "file-size" }!, WorkloadUpdate("slow-database", io: 3),
+    ]
+
+    @Test(arguments: harmful)
+    func aChangedWorkloadIsNoticedTheRulesTakeOverAndRetrainingEndsInServing(_ change: WorkloadUpdate) throws {
         let life = try Self.life(5, usesBase: false)
-        for _ in 0..<100 { try life.episode() }
+        for _ in 0..<80 { try life.episode() }
         try #require(life.stage == .serving)
         life.apply(change)
-        let noticed = try #require(try life.live(atMost: 10) { $0.stage != .serving })
-        #expect(noticed <= 10)
+        _ = try #require(try life.live(atMost: 10) { $0.stage != .serving }, "noticed within ten episodes")
         let first = try #require(Self.transitions(life).last)
-        #expect(first.from == "serving" && ["RewardDropped", "Unsteady", "BelowRules"].contains(first.reason))
-        #expect(try life.live(atMost: 50) { $0.stage == .offline } != nil, "the rules take over")
-        let demotion = try #require(Self.transitions(life).last)
-        #expect(demotion.reason == "BelowRules")
+        #expect(first.from == "serving")
+        #expect(["RewardDropped", "Unsteady", "BelowRules", "JudgedBelowRules"].contains(first.reason))
+        if life.stage != .offline {
+            #expect(try life.live(atMost: 10) { $0.stage == .offline } != nil, "the rules take over")
+        }
+        let until = life.rewards.count
+        #expect(life.rewards[80..<until].reduce(0) { $0 + $1.rules - $1.served } < 1.5, "in all, mean step rewards")
         // The step that the policy had already begun ends an episode of its own.
         try life.episode()
         #expect(try life.episode().actor == .rules)
@@ -75,11 +86,11 @@ import Testing
         for _ in 0..<20 { try life.episode() }
         #expect(life.stage == .serving)
         #expect(life.rewards.suffix(20).reduce(0) { $0 + $1.served - $1.rules } > 0)
-        try Self.report(life, change: 100)
+        try Self.report(life, change, after: 80)
     }
 
     /// What a reader of the closing note wants to see of that life.
-    private static func report(_ life: SimulatedLife, change: Int) throws {
+    private static func report(_ life: SimulatedLife, _ change: WorkloadUpdate, after episode: Int) throws {
         guard let folder else { return }
         func smoothed(_ value: (SimulatedLife.EpisodeRewards) -> Double) -> [(x: Double, y: Double)] {
             life.rewards.indices.map { index in
@@ -91,16 +102,16 @@ import Testing
             (x: Double(index + 1), y: rewards.actor == .policy ? 0.72 : 0.7)
         }
         let plot = Plot(
-            title: "Load x 0.4 after episode \(change): noticed, stopped, retrained", xLabel: "episode",
+            title: "\(change.name) after episode \(episode): noticed, stopped, retrained", xLabel: "episode",
             yLabel: "reward, mean of 5 episodes",
             lines: [
                 .init(name: "agent", points: smoothed(\.served)),
                 .init(name: "rules under the same load", points: smoothed(\.rules)),
                 .init(name: "upper: policy acts, lower: rules act", points: stages, isScatter: true),
             ])
-        try plot.svg.write(toFile: folder + "/life.svg", atomically: true, encoding: .utf8)
+        try plot.svg.write(toFile: folder + "/life-\(change.name).svg", atomically: true, encoding: .utf8)
         let lines = life.events.map(SimulatedLife.line).joined(separator: "\n")
-        try (lines + "\n").write(toFile: folder + "/life.txt", atomically: true, encoding: .utf8)
+        try (lines + "\n").write(toFile: folder + "/life-\(change.name).txt", atomically: true, encoding: .utf8)
     }
 
     @Test func withoutAnyChangeThereIsNoAlarm() throws {
@@ -120,24 +131,44 @@ import Testing
         return Policy(shape: policy.shape, parameters: policy.parameters.map { _ in Float(random.normal()) })
     }
 
-    @Test func aSabotagedVersionIsStoppedBeforeItsWindowEndsAndTheGoodOneComesBack() throws {
-        let life = try Self.life(1, usesBase: true)
-        _ = try life.live(atMost: 30) { $0.stage == .serving }
-        let bad = Self.sabotaged(try Policy(decoding: BasePolicy.bytes), seed: 3)
+    /// Puts a sabotaged version on duty in a life that serves.
+    private static func promoteSabotaged(_ life: SimulatedLife, seed: UInt64) throws {
+        let bad = sabotaged(try Policy(decoding: BasePolicy.bytes), seed: seed)
         let model = ModelVersion(
             application: 1, version: 2, parent: 0, created: 0, algorithm: "import", episode: 0, diagnostics: [:],
             weights: bad.encode())
-        // A stage that a person holds does not outlive the promotion of a serving version.
-        try life.order(.stage(.offline, hold: true))
         try life.order(.adopt(model))
         try life.order(.promote(version: 2, bad))
+    }
+
+    @Test func aSabotagedVersionIsStoppedAndTheGoodOneComesBack() throws {
+        let life = try Self.life(1, usesBase: true)
+        _ = try life.live(atMost: 30) { $0.stage == .serving }
+        // A stage that a person holds does not outlive the promotion of a serving version.
+        try life.order(.stage(.offline, hold: true))
+        try Self.promoteSabotaged(life, seed: 3)
         #expect(life.stage == .serving)
-        let start = life.rewards.count
-        let stopped = try #require(try life.live(atMost: 10) { $0.stage == .offline })
-        #expect(stopped < 10)
-        let lost = life.rewards[start...].reduce(0) { $0 + $1.rules - $1.served }
-        #expect(lost > 0 && lost < 3)
+        #expect(try life.live(atMost: 3) { $0.stage == .offline } != nil)
         #expect(try life.live(atMost: 40) { $0.stage == .serving } != nil)
         #expect(life.table.assignment(of: 1)?.version == 1, "rolled back to the version that had proved itself")
+    }
+
+    /// Random weights do one thing for ever. Most starve the application; some give it all there is, and the reward of
+    /// those is only 6 to 9 R (of 100) below the rules'. A few stand still where they were (4 of 64): they need not be
+    /// stopped while they are hardly worse than the rules.
+    @Test(arguments: 0..<8) func aSabotagedVersionNeverActsForTheWholeOfItsWindow(_ index: Int) throws {
+        for seed in 1...(Self.folder == nil ? 4 : 16) as ClosedRange<UInt64> {
+            let life = try Self.life(index, usesBase: true)
+            try #require(try life.live(atMost: 60) { $0.stage == .serving } != nil)
+            try Self.promoteSabotaged(life, seed: seed)
+            let start = life.rewards.count
+            let stopped = try life.live(atMost: 10) { $0.stage == .offline }
+            let lost = life.rewards[start...].reduce(0) { $0 + $1.rules - $1.served }
+            if Self.folder != nil {
+                print("sabotage of \(index) by \(seed): stopped after \(stopped ?? 0), lost \(lost * 100) R")
+            }
+            #expect((stopped ?? 10) < 10 || lost < 0.1, "\(index), \(seed): \(lost)")
+            #expect(lost < 1.5)
+        }
     }
 }

@@ -84,6 +84,11 @@ public struct Lifecycle: Sendable, Equatable {
     /// Whether a policy was sent back to offline and has not made up for it yet.
     public var hasBeenDemoted: Bool { demotions > 0 }
 
+    /// Whether the serving policy has not filled its first window yet: least is known of it, most can be lost by it.
+    public func isOnProbation(_ profile: Profile) -> Bool {
+        stage == .serving && settled.count == 0 && policy.count < max(2, profile.thresholds.window)
+    }
+
     /// The rules' mean step reward over their window, `nil` before their first episode.
     public var rulesReward: Double? { rules.count > 0 ? rules.mean : nil }
 
@@ -197,13 +202,13 @@ public struct Lifecycle: Sendable, Equatable {
 
     private mutating func leaveServing(_ estimate: Estimate?, _ profile: Profile, _ size: Int) -> Transition? {
         if let demotion = belowRules(deadBand: Self.servingDeadBand) { return demotion }
-        guard policy.count >= size else { return nil }
-        if let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin, policy.mean < rules.mean,
-            estimate.mean + Self.rulesErrors * estimate.standardError < rules.mean
+        if let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin, policy.count > 1,
+            policy.mean < rules.mean, estimate.mean + Self.rulesErrors * estimate.standardError < rules.mean
         {
             defer { demotions += 1 }
             return move(to: .offline, .judgedBelowRules, estimate: estimate, threshold: rules.mean)
         }
+        guard policy.count >= size else { return nil }
         if let demotion = steadilyBelowRules(size) { return demotion }
         if let threshold = profile.thresholds.serving, policy.mean < threshold - Self.servingDeadBand {
             return move(to: .online, .belowThreshold, threshold: threshold - Self.servingDeadBand)

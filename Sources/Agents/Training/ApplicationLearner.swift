@@ -138,7 +138,9 @@ struct ApplicationLearner: Sendable {
             rulesInStage += 1
             if lifecycle.stage == .offline { try review(source, seed: UInt64(summary.number), &progress) }
         }
-        let isReviewed = lifecycle.stage == .serving && summary.number.isMultiple(of: Self.episodesBetweenInspections)
+        let isReviewed =
+            lifecycle.stage == .serving
+            && (summary.number.isMultiple(of: Self.episodesBetweenInspections) || lifecycle.isOnProbation(profile))
         if isReviewed { try inspect(source, seed: UInt64(summary.number)) }
         let changes = lifecycle.episodeEnded(
             policyReward: summary.actor == .policy ? summary.reward : nil,
@@ -150,7 +152,8 @@ struct ApplicationLearner: Sendable {
     }
 
     /// While it serves, the policy is judged against the rules again and again on what was recorded last: the paired
-    /// replay shows a small disadvantage long before one control episode in ten does.
+    /// replay shows a small disadvantage long before one control episode in ten does. In its first window, after every
+    /// episode: what the rules earn varies with the load, so a bad version could hide in that spread for a while.
     private mutating func inspect(_ source: LearningSource, seed: UInt64) throws {
         guard let judge = try judge(source, seed: seed) else { return }
         estimate = estimate(judge.judge(ppo.policy), explores: false)
