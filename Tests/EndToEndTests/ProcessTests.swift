@@ -42,7 +42,7 @@ import Testing
     /// AWARE_TEST_KILLS asks for more rounds than a daily run has time for.
     @Test func killedAtAnyMomentItHasEveryAnsweredDecision() async throws {
         let rounds = ProcessInfo.processInfo.environment["AWARE_TEST_KILLS"].flatMap { Int($0) } ?? 4
-        var random = SplitMix(seed: UInt64.random(in: 0...UInt64.max))
+        var random = SystemRandomNumberGenerator()
         try await withFolder { folder in
             var answered: Set<Int64> = []
             for round in 0..<rounds {
