@@ -19,6 +19,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
     ],
     targets: [
         .target(name: "CLinux"),
@@ -39,7 +40,11 @@ let package = Package(
             name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
         .target(
-            name: "API", dependencies: ["HTTPServer", "Agents", "Store", "Scaling", "Learning", "Neural", "CJSON"],
+            name: "API",
+            dependencies: [
+                "HTTPServer", "Agents", "Store", "Scaling", "Learning", "Neural", "CJSON",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
             resources: [.embedInCode("Public")], swiftSettings: strict),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "Recommender", dependencies: ["CCurl", "Scaling"], swiftSettings: strict),
@@ -73,6 +78,7 @@ let package = Package(
             name: "APITests",
             dependencies: [
                 "API", "BasePolicy", "CJSON", "HTTPServer", "Service", "Scaling", "Agents", "Store", "Learning", "Neural",
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .testTarget(name: "RecommenderTests", dependencies: ["Recommender", "Scaling"], swiftSettings: strict),

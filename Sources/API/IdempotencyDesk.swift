@@ -5,6 +5,7 @@
 // answer the process may die; then the request is carried out again, which every route here bears: decisions get an id
 // from the key (the second time finds the first one), and all other acts come to the same when they are repeated.
 
+import Crypto
 import Dispatch
 import HTTPServer
 import Store
@@ -136,7 +137,7 @@ public final class IdempotencyDesk: Sendable {
     /// The id of a decision made under this key: the same at each try. `nil` without a key.
     static func decisionID(_ request: borrowing Request, _ api: APIContext) -> String? {
         guard let text = key(of: request) else { return nil }
-        let digest = SHA256.digest("\(api.caller(of: request))\n\(text)".utf8).prefix(16)
+        let digest = SHA256.hash(data: Array("\(api.caller(of: request))\n\(text)".utf8)).prefix(16)
         return "key-" + digest.map { String(UInt16($0) + 0x100, radix: 16).dropFirst() }.joined()
     }
 

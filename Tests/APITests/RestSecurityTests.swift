@@ -1,5 +1,6 @@
 // Who may do what: tokens and scopes on every route, browsers, names, limits, and the files that tokens live in.
 
+import Crypto
 import Foundation
 import HTTPServer
 import Service
@@ -8,30 +9,16 @@ import Testing
 @testable import API
 
 @Suite struct TokenTests {
-    /// FIPS 180-4 examples, and the lengths around a block's end.
-    @Test(arguments: [
-        ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-        ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-        (
-            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-        ),
-        (
-            String(repeating: "a", count: 1_000_000),
-            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
-        ),
-    ])
-    func digestsAreSHA256(_ message: String, _ expected: String) {
-        let digest = SHA256.digest(message.utf8).map { String(UInt16($0) + 0x100, radix: 16).dropFirst() }.joined()
-        #expect(digest == expected)
-    }
-
     @Test func tokensAreRandomAndRecognised() {
         let text = AccessToken.newText()
         #expect(text != AccessToken.newText() && text.hasPrefix("aware_") && text.utf8.count == 70)
         let token = AccessToken(name: "ci", scope: .decide, text: text, created: 1)
-        #expect(token.matches(SHA256.digest(text.utf8)))
-        #expect(!token.matches(SHA256.digest((text + "x").utf8)) && !token.matches([]))
+        #expect(token.matches(SHA256.hash(data: Array(text.utf8))))
+        #expect(!token.matches(SHA256.hash(data: Array((text + "x").utf8))))
+        // What `printf %s aware_0123456789 | sha256sum` says.
+        #expect(
+            AccessToken(name: "ci", scope: .read, text: "aware_0123456789", created: 1).digest.prefix(4)
+                == [0x8b, 0x48, 0x94, 0xb3])
     }
 
     @Test func tokenFilesKeepDigestsOnly() throws {

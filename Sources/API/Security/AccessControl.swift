@@ -1,5 +1,6 @@
 // Who may do what: decided for every request before its body is read.
 
+import Crypto
 import Foundation
 import HTTPServer
 import Synchronization
@@ -179,7 +180,7 @@ public final class AccessControl: Sendable {
         guard request.headerCount("authorization") == 1, let field = request.header("authorization") else { return nil }
         let words = field.split(separator: " ")
         guard words.count == 2, words[0].lowercased() == "bearer", words[1].utf8.count <= 512 else { return nil }
-        let digest = SHA256.digest(words[1].utf8)
+        let digest = SHA256.hash(data: Array(words[1].utf8))
         let now = clock()
         refresh(now)
         // Every token is compared, so that the time does not tell which one was near.

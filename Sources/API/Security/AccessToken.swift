@@ -1,5 +1,7 @@
 // Bearer tokens: what they allow, how they are made, stored and recognised.
 
+import Crypto
+
 /// What a token allows; each includes those before it.
 public enum Scope: String, Sendable, CaseIterable, Comparable {
     /// Look at everything but the audit log.
@@ -33,7 +35,7 @@ public struct AccessToken: Sendable, Equatable {
     public init(name: String, scope: Scope, text: String, created: Double, expires: Double? = nil) {
         self.name = name
         self.scope = scope
-        digest = SHA256.digest(text.utf8)
+        digest = Array(SHA256.hash(data: Array(text.utf8)))
         self.created = created
         self.expires = expires
     }
@@ -51,12 +53,8 @@ public struct AccessToken: Sendable, Equatable {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Whether `digest` is this token's. Takes the same time wherever they differ.
-    func matches(_ other: [UInt8]) -> Bool {
-        var difference: UInt8 = other.count == digest.count ? 0 : 1
-        for index in 0..<min(digest.count, other.count) { difference |= digest[index] ^ other[index] }
-        return difference == 0
-    }
+    /// Whether `other` is this token's. Digests are compared in the same time wherever they differ.
+    func matches(_ other: SHA256.Digest) -> Bool { other == digest }
 
     /// A name fits into one word of the token file and of a log line.
     public static func isValid(name: String) -> Bool {

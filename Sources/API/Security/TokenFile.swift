@@ -3,6 +3,7 @@
 //
 // A file, and not a table: the database belongs to the running server alone, and revoking must not wait for a restart.
 
+import Crypto
 import Foundation
 
 public enum TokenFile {
@@ -52,7 +53,7 @@ public enum TokenFile {
             var token = AccessToken(
                 name: words[0], scope: scope, text: "", created: words.count == 5 ? Double(words[3]) ?? 0 : 0)
             token.expires = words.count == 5 ? Double(words[4]) : nil
-            guard let digest = bytes(hex: words[2].dropFirst(7)), digest.count == SHA256.digestBytes else {
+            guard let digest = bytes(hex: words[2].dropFirst(7)), digest.count == SHA256.byteCount else {
                 throw Failure(description: "\(source), line \(number + 1): the digest is not 64 hexadecimal digits.")
             }
             token.digest = digest
