@@ -98,6 +98,9 @@ public struct Profile: Sendable, Equatable {
     public var stepSeconds = 60
     public var bootstrap = true
     public var meta = true
+    /// While a policy acts, one episode in ten is left to the rules, to measure what they earn. Without these their
+    /// reward is what the judge's fitted simulator says.
+    public var controlEpisodes = true
     public var thresholds = Thresholds()
     public var actuation: Actuation = .auto
     public var guards = GuardLimits()

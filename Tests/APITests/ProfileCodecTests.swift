@@ -28,7 +28,7 @@ import Testing
             { $0.reward.oom = 1 },
             { $0.reward.replicaChange = 0.001 }, { $0.reward.resize = 0 }, { $0.reward.unusedCpu = 0.123456 },
             { $0.resize = .restart }, { $0.algorithm = .dqn }, { $0.actuation = .observe }, { $0.episodeSteps = 7 },
-            { $0.stepSeconds = 15 }, { $0.bootstrap = false }, { $0.meta = false }, { $0.thresholds.online = 0.5 },
+            { $0.stepSeconds = 15 }, { $0.bootstrap = false }, { $0.meta = false }, { $0.controlEpisodes = false }, { $0.thresholds.online = 0.5 },
             { $0.thresholds.serving = 0.6 }, { $0.thresholds.deviation = 0.01 }, { $0.thresholds.window = 33 },
             { $0.guards.maxStepUp = 9 }, { $0.guards.maxStepDown = 8 }, { $0.guards.stabilizationDownSeconds = 300 },
             { $0.guards.reversalsPerHour = 5 }, { $0.guards.staleSeconds = 17 }, { $0.fallback.cpuTarget = 0.55 },

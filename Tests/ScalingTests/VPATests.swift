@@ -164,6 +164,29 @@ import Testing
         #expect(rules.memoryRecommendation!.upperBound == profile.memory.max)
     }
 
+    /// A kill speaks against the limit that the rules gave, not against what somebody else gave instead of it.
+    @Test func killsAtAForeignLimitAreNotTheRules() {
+        let limits = (own: 256 << 20, foreign: 140 << 20)
+        func target(killedAt limit: Int, kills: Int) -> Int {
+            var rules = Rules(Profile())
+            var target = 0
+            for minute in 0..<20 {
+                var observation = Observation(replicas: 3)
+                observation.cpuUtilization = 0.5
+                observation.oomKills = minute == 10 ? kills : 0
+                let current = Allocation(
+                    replicas: 3, cpuMillicores: 1000, memoryBytes: minute == 10 ? limit : limits.own)
+                observation.memoryUtilization = Double(130 << 20) / Double(current.memoryBytes)
+                target = rules.recommend(observation, current: current, time: Double(minute * 60)).memoryBytes
+            }
+            return target
+        }
+        let quiet = target(killedAt: limits.own, kills: 0)
+        #expect(quiet > limits.foreign)
+        #expect(target(killedAt: limits.foreign, kills: 1) == quiet)
+        #expect(target(killedAt: limits.own, kills: 1) > limits.own + 100 << 20)
+    }
+
     @Test func floorIsTheProfilesMinimumUnlessSaidOtherwise() {
         var rules = Rules(profile)
         #expect(rules.recommend(.make(memory: 0.05), current: .make(), time: 0).memoryBytes == 128 << 20)

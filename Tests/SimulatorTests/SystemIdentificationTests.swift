@@ -62,6 +62,44 @@ import Testing
         #expect(replay(without { $0.latencySeconds = nil }) != nil, "an objective without latency can be replayed")
     }
 
+    /// A controller that gives 1.05 times what a minute's mean needs is killed for the peaks within the minute.
+    @Test func whatKilledReplicasIsPartOfTheModel() throws {
+        var killed = 0
+        for application in SyntheticApplication.split(seed: 1).test.prefix(4) {
+            let profile = application.profile
+            var loads = LoadGenerator.Options()
+            loads.burstsPerHour = 30
+            let load = LoadLevel.scale(
+                LoadGenerator.window(steps: 400, seed: 4, options: loads), to: 0.4,
+                of: application.capacity(profile: profile))
+            var cluster = Cluster(application: application, profile: profile, seed: 5)
+            var rules = GuardedRules(profile: profile, fixedCpu: application.defaultSize.cpuMillicores)
+            var steps: [RecordedStep] = []
+            for step in 0..<400 {
+                var desired = steps.last.map { rules.decide($0.observation, current: cluster.allocation) }
+                if let last = steps.last, let used = last.observation.memoryUtilization {
+                    desired?.memoryBytes = Int(1.05 * used * Double(last.allocation.memoryBytes))
+                }
+                let outcome = cluster.step(
+                    desired: desired ?? cluster.allocation, load: load[step * 12..<(step + 1) * 12])
+                steps.append(RecordedStep(allocation: cluster.allocation, observation: outcome.observation))
+            }
+            let replay = try #require(
+                FittedReplay(steps, profile: profile, fixedCpu: 1024, warmUpSteps: 50, windowSteps: 25, seed: 1))
+            // The same allocations under the replayed load: about as many steps with kills as there were.
+            var again = Cluster(service: replay.application.service, profile: profile, initial: replay.initial, seed: 1)
+            var (recorded, replayed) = (0, 0)
+            for (index, step) in steps.enumerated() {
+                let outcome = again.step(desired: step.allocation, load: replay.load[index * 12..<(index + 1) * 12])
+                recorded += (step.observation.oomKills ?? 0) > 0 ? 1 : 0
+                replayed += outcome.oomKills > 0 ? 1 : 0
+            }
+            killed += recorded
+            if recorded > 5 { #expect(replayed * 2 > recorded && replayed < 2 * recorded, "\(application.name)") }
+        }
+        #expect(killed > 20)
+    }
+
     @Test func theReplayOfTheRulesEarnsWhatTheyEarned() throws {
         for application in SyntheticApplication.split(seed: 1).test.prefix(6) {
             let steps = Self.record(application, steps: 600, seed: 8)

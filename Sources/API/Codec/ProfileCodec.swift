@@ -37,6 +37,7 @@ enum ProfileCodec {
         if let x = reader.integer("stepSeconds", in: 1...86_400) { profile.stepSeconds = x }
         if let x = reader.boolean("bootstrap") { profile.bootstrap = x }
         if let x = reader.boolean("meta") { profile.meta = x }
+        if let x = reader.boolean("controlEpisodes") { profile.controlEpisodes = x }
         readThresholds(&reader, &profile.thresholds)
         readGuards(&reader, &profile.guards)
         if let fallback = reader.take("fallback") {
@@ -192,6 +193,7 @@ enum ProfileCodec {
             json.member("stepSeconds", profile.stepSeconds)
             json.member("bootstrap", profile.bootstrap)
             json.member("meta", profile.meta)
+            json.member("controlEpisodes", profile.controlEpisodes)
             json.object("thresholds") {
                 $0.member("online", profile.thresholds.online)
                 $0.member("serving", profile.thresholds.serving)

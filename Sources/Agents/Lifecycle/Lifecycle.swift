@@ -84,9 +84,10 @@ public struct Lifecycle: Sendable, Equatable {
     /// Whether a policy was sent back to offline and has not made up for it yet.
     public var hasBeenDemoted: Bool { demotions > 0 }
 
-    /// Whether the serving policy has not filled its first window yet: least is known of it, most can be lost by it.
+    /// Whether the acting policy has not filled its first window yet: least is known of it, most can be lost by it.
     public func isOnProbation(_ profile: Profile) -> Bool {
-        stage == .serving && settled.count == 0 && policy.count < max(2, profile.thresholds.window)
+        (stage == .serving || stage == .online) && settled.count == 0
+            && policy.count < max(2, profile.thresholds.window)
     }
 
     /// The rules' mean step reward over their window, `nil` before their first episode.
@@ -135,7 +136,7 @@ public struct Lifecycle: Sendable, Equatable {
             case .initialized: nil
             case .offline: isTrusted ? leaveOffline(candidateEstimate, profile, size) : nil
             case .online:
-                belowRules(deadBand: Self.onlineDeadBand)
+                belowRules(deadBand: Self.onlineDeadBand) ?? judgedBelowRules(candidateEstimate)
                     ?? (isTrusted ? leaveOnline(candidateEstimate, profile, size) : nil)
             case .serving: leaveServing(candidateEstimate, profile, size)
             }
@@ -202,12 +203,7 @@ public struct Lifecycle: Sendable, Equatable {
 
     private mutating func leaveServing(_ estimate: Estimate?, _ profile: Profile, _ size: Int) -> Transition? {
         if let demotion = belowRules(deadBand: Self.servingDeadBand) { return demotion }
-        if let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin, policy.count > 1,
-            policy.mean < rules.mean, estimate.mean + Self.rulesErrors * estimate.standardError < rules.mean
-        {
-            defer { demotions += 1 }
-            return move(to: .offline, .judgedBelowRules, estimate: estimate, threshold: rules.mean)
-        }
+        if let demotion = judgedBelowRules(estimate) { return demotion }
         guard policy.count >= size else { return nil }
         if let demotion = steadilyBelowRules(size) { return demotion }
         if let threshold = profile.thresholds.serving, policy.mean < threshold - Self.servingDeadBand {
@@ -230,6 +226,19 @@ public struct Lifecycle: Sendable, Equatable {
         let threshold = rules.mean - max(deadBand, Self.rulesErrors * standardError)
         guard policy.mean < threshold else { return nil }
         return demote(.belowRules, threshold: threshold)
+    }
+
+    /// The judge compares both on the same load, so the spread that a load brings does not hide a difference from it.
+    private mutating func judgedBelowRules(_ estimate: Estimate?) -> Transition? {
+        guard let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin, policy.count > 1 else {
+            return nil
+        }
+        let threshold = rules.mean - (stage == .online && estimate.explores ? Self.onlineTolerance : 0)
+        guard policy.mean < threshold, estimate.mean + Self.rulesErrors * estimate.standardError < threshold else {
+            return nil
+        }
+        defer { demotions += 1 }
+        return move(to: .offline, .judgedBelowRules, estimate: estimate, threshold: threshold)
     }
 
     /// The whole time of serving against the rules: a small disadvantage shows only after many episodes.

@@ -237,6 +237,10 @@ struct AgentState: Sendable {
 
     // MARK: Episodes
 
+    /// Whether the rules' reward is to be known anew with this episode: by leaving it to them, unless the profile says
+    /// otherwise.
+    static func isControl(episode: Int) -> Bool { episode % controlInterval == controlInterval / 2 }
+
     private mutating func openEpisode(_ assignment: Assignment?, at now: Double) {
         let stage = assignment?.stage ?? (profile.bootstrap ? .offline : .online)
         running.started = now
@@ -246,7 +250,8 @@ struct AgentState: Sendable {
         {
             running.actor = .rules
         } else {
-            running.actor = running.number % Self.controlInterval == Self.controlInterval / 2 ? .control : .policy
+            let isControl = profile.controlEpisodes && Self.isControl(episode: running.number)
+            running.actor = isControl ? .control : .policy
         }
     }
 

@@ -139,36 +139,62 @@ struct ApplicationLearner: Sendable {
             if lifecycle.stage == .offline { try review(source, seed: UInt64(summary.number), &progress) }
         }
         let isReviewed =
-            lifecycle.stage == .serving
-            && (summary.number.isMultiple(of: Self.episodesBetweenInspections) || lifecycle.isOnProbation(profile))
+            lifecycle.isOnProbation(profile)
+            || (lifecycle.stage == .serving && summary.number.isMultiple(of: Self.episodesBetweenInspections))
         if isReviewed { try inspect(source, seed: UInt64(summary.number)) }
         let changes = lifecycle.episodeEnded(
             policyReward: summary.actor == .policy ? summary.reward : nil,
-            rulesReward: summary.actor == .policy ? nil : summary.reward,
+            rulesReward: try rulesReward(with: summary, source),
             candidateEstimate: lifecycle.stage == .serving && !isReviewed ? nil : estimate, profile: profile)
         progress.transitions += changes
         if let change = changes.first(where: { !$0.isAlarm }) { enter(change) }
         return progress
     }
 
-    /// While it serves, the policy is judged against the rules again and again on what was recorded last: the paired
+    /// While it acts, the policy is judged against the rules again and again on what was recorded last: the paired
     /// replay shows a small disadvantage long before one control episode in ten does. In its first window, after every
     /// episode: what the rules earn varies with the load, so a bad version could hide in that spread for a while.
     private mutating func inspect(_ source: LearningSource, seed: UInt64) throws {
         guard let judge = try judge(source, seed: seed) else { return }
-        estimate = estimate(judge.judge(ppo.policy), explores: false)
+        estimate = estimate(judge.judge(ppo.policy), explores: explores)
     }
 
     private static let episodesBetweenInspections = 10
+
+    /// What the rules earn, as far as this episode tells it.
+    ///
+    /// Measured when they acted. A control episode begins in what the policy left, which the rules take some minutes to
+    /// make their own: measured over 24 simulated applications its first ten steps cost up to 9 R, and would be held
+    /// against the rules. Where the profile forbids control episodes, the episode's reward less what the judge says the
+    /// policy is ahead by.
+    private func rulesReward(with summary: EpisodeSummary, _ source: LearningSource) throws -> Double? {
+        switch summary.actor {
+        case .rules: return summary.reward
+        case .control:
+            let settling = max(summary.steps / 5, Self.settlingSeconds / max(1, source.profile.stepSeconds))
+            let rewards = try source.rewards(summary).dropFirst(min(settling, summary.steps / 2)).compactMap { $0 }
+            return rewards.isEmpty ? summary.reward : rewards.reduce(0, +) / Double(rewards.count)
+        case .policy:
+            guard !source.profile.controlEpisodes, AgentState.isControl(episode: summary.number), !explores,
+                lifecycle.stage == .serving || lifecycle.stage == .online, let reward = summary.reward,
+                let judge = try judge(source, seed: UInt64(summary.number))
+            else { return nil }
+            return reward - judge.judge(ppo.policy).difference
+        }
+    }
+
+    /// HPA alone waits five minutes before it takes replicas away.
+    private static let settlingSeconds = 600
 
     /// A new stage begins: what was collected for the old one does not count any more.
     private mutating func enter(_ change: Lifecycle.Transition) {
         pending.removeAll()
         rulesInStage = 0
         if change.to == .serving { goodVersion = version }
-        // Who leaves service, or goes back to the rules, does so because something changed.
+        // Who leaves service, or goes back to the rules, does so because something changed; unless it was the judge who
+        // found it on this very record, which then is what the next candidate has to prove itself on.
         if change.from == .serving || change.to == .offline {
-            recent.removeAll()
+            if change.reason != .judgedBelowRules { recent.removeAll() }
             rulesEpisodes.removeAll()
             estimate = nil
         }

@@ -23,8 +23,8 @@ import Simulator
 /// discount 0.9) fails because the rules are deterministic: what they never did has no weight. `JudgeComparisonTests`
 /// repeats the table. A judgement of five candidates takes some 50 ms of one core, reading the record included.
 ///
-/// It does not see memory peaks within a minute: a policy that runs memory close to its limit is judged too well, and it
-/// is for the detector to notice.
+/// Memory peaks within a minute show in the record only where replicas were killed. From the rules' record alone a policy
+/// that runs memory close to its limit is judged too well; its own first episodes tell.
 struct Judge {
     /// Recorded episodes that are replayed at most.
     static let episodesMax = 20

@@ -33,6 +33,12 @@ struct LearningSource {
         EpisodeAssembly.episode(from: try decisions(number), profile: profile)
     }
 
+    /// The reward of every step of an episode, `nil` where it is not known.
+    func rewards(_ episode: EpisodeSummary) throws -> [Double?] {
+        // A decision has the reward of the one before it.
+        try store.decisions(of: episode).dropFirst().map(\.reward)
+    }
+
     /// What ran and what was measured in the episodes `numbers`, oldest first, and the CPU limit that the rules keep.
     func record(of numbers: [Int]) throws -> (steps: [RecordedStep], fixedCpu: Int?) {
         var steps: [RecordedStep] = []

@@ -91,7 +91,7 @@ public struct Rules: Sendable {
         vpa.observe(
             cpuCores: observation.cpuUtilization.map { $0 * cpuLimit }, cpuLimit: cpuLimit,
             memoryBytes: observation.memoryUtilization.map { $0 * memoryLimit }, memoryLimit: memoryLimit,
-            isOom: (observation.oomKills ?? 0) > 0, time: time)
+            isOom: (observation.oomKills ?? 0) > 0 && isOwn(memoryLimit: current.memoryBytes), time: time)
         var next = current
         if options.mode != .vertical {
             next.replicas = hpa.recommend(
@@ -109,6 +109,13 @@ public struct Rules: Sendable {
             next.memoryBytes = Self.whole(estimate.target, unit: 1 << 20)
         }
         return profile.clamp(next)
+    }
+
+    /// Whether a kill at this limit speaks against the rules' own target. Who gave less than that (a policy, a person)
+    /// was killed for it; VPA's 100 MiB on top of such a limit would make the rules pay for what was not their doing.
+    private func isOwn(memoryLimit: Int) -> Bool {
+        guard let target = memoryEstimate?.target else { return true }
+        return memoryLimit >= min(Self.whole(target, unit: 1 << 20), profile.memory.max)
     }
 
     /// VPA's target for memory in bytes, floored but not limited; `nil` before the first sample. The policies' state

@@ -17,6 +17,18 @@ public struct GuardedRules: Controller, Sendable {
         rules = Rules(profile, options: options)
     }
 
+    /// Takes in what replicas used before time 0, so that the rules begin as if they had known the application for long.
+    ///
+    /// OOM kills are left out: whoever acted then may have given less than the rules would have.
+    mutating func remember(_ steps: [RecordedStep]) {
+        for (index, step) in steps.enumerated() {
+            var observation = step.observation
+            observation.oomKills = nil
+            let time = Double((index - steps.count) * rules.profile.stepSeconds)
+            _ = rules.recommend(observation, current: step.allocation, time: time)
+        }
+    }
+
     public mutating func decide(_ observation: Observation, current: Allocation) -> Allocation {
         let time = observation.time ?? 0
         let quality = checker.check(observation, answered: answered, profile: rules.profile, now: time)
@@ -39,7 +51,8 @@ public struct FittedReplay: Sendable {
     public let application: FittedApplication
     let profile: Profile
     let initial: Allocation
-    private let fixedCpu: Int?
+    /// As they know the application at the beginning of a run.
+    private let rulesAtStart: GuardedRules
     /// Requests per second in each sub-step.
     let load: [Double]
     let subSteps: Int
@@ -57,7 +70,9 @@ public struct FittedReplay: Sendable {
         else { return nil }
         application = fitted
         self.profile = profile
-        self.fixedCpu = fixedCpu
+        var rules = GuardedRules(profile: profile, fixedCpu: fixedCpu)
+        rules.remember(steps)
+        rulesAtStart = rules
         self.warmUpSteps = warmUpSteps
         self.windowSteps = max(1, windowSteps)
         self.seed = seed
@@ -98,12 +113,12 @@ public struct FittedReplay: Sendable {
         return result
     }
 
-    /// Adds to the load of each step the burst that explains its latency.
+    /// Adds to the load of each step the burst that explains its latency and its OOM kills.
     ///
     /// A minute's mean rate hides what happens within it. Where the measured latency is clearly above what an even load
-    /// would have given in the allocation that ran, the same requests are assumed to have come in a burst of a few
-    /// sub-steps, as high as needed. So a controller that keeps more in reserve is credited with what it would have
-    /// saved, and the recorded one gets what it got.
+    /// would have given in the allocation that ran, or where replicas were killed that would not have been, the same
+    /// requests are assumed to have come in a burst of a few sub-steps, as high as needed. So a controller that keeps
+    /// more in reserve is credited with what it would have saved, and the recorded one gets what it got.
     private static func withBursts(
         _ load: [Double], behind steps: [RecordedStep], of service: ServiceModel, profile: Profile, subSteps: Int
     ) -> [Double] {
@@ -117,16 +132,23 @@ public struct FittedReplay: Sendable {
         for (index, step) in steps.enumerated() {
             let range = index * subSteps..<(index + 1) * subSteps
             let even = load[range]
-            func latency(_ load: ArraySlice<Double>) -> Double {
+            func outcome(_ load: ArraySlice<Double>) -> StepOutcome {
                 var copy = cluster
-                return copy.step(desired: step.allocation, load: load).latencySeconds
+                return copy.step(desired: step.allocation, load: load)
             }
-            if let measured = step.positive(step.observation.latencySeconds), measured > burstFrom * latency(even) {
+            let calm = outcome(even)
+            let slow = step.positive(step.observation.latencySeconds).flatMap {
+                $0 > burstFrom * calm.latencySeconds ? $0 : nil
+            }
+            let isKilled = (step.observation.oomKills ?? 0) > 0
+            if slow != nil || (isKilled && calm.oomKills == 0) {
                 let place = index * 5 % (subSteps - burst.count + 1)
                 var (low, high) = (0.0, burstMax)
                 for _ in 0..<7 {
                     let middle = (low + high) / 2
-                    if latency(bursting(even, by: middle, at: place)) < measured { low = middle } else { high = middle }
+                    let found = outcome(bursting(even, by: middle, at: place))
+                    let explains = found.latencySeconds >= slow ?? 0 && (found.oomKills > 0 || !isKilled)
+                    if explains { high = middle } else { low = middle }
                 }
                 load.replaceSubrange(range, with: bursting(even, by: high, at: place))
             }
@@ -154,7 +176,7 @@ public struct FittedReplay: Sendable {
 
     /// Mean step reward (alpha form, 0...1) of each window under the rules.
     public func rules() -> [Double] {
-        var controller = GuardedRules(profile: profile, fixedCpu: fixedCpu)
+        var controller = rulesAtStart
         return play { controller.decide($0, current: $1) }
     }
 

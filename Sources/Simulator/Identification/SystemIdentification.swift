@@ -39,7 +39,8 @@ public struct FittedApplication: Sendable, Equatable {
 /// - CPU work of a request: cores used over requests served (work conservation).
 /// - I/O time and usable parallelism: the latency percentile of `ServiceModel` against the measured one, by search for
 ///   the least absolute error, leaning to the lower edge of what was measured.
-/// - Memory: bytes of a replica against its requests in flight (Little's law), a line with a slope of at least 0.
+/// - Memory: bytes of a replica against its requests in flight (Little's law), a line with a slope of at least 0. A
+///   minute's mean hides the peaks within it; where replicas were killed the line is made steep enough to explain that.
 ///
 /// Start-up time cannot be seen in steps of a minute, and parallelism cannot while the CPU limit stays the same; for
 /// these the generated applications' middle stands (45 s; 1.5 cores, with a weak pull towards it).
@@ -55,6 +56,8 @@ public enum SystemIdentification {
     /// A modelled latency above the measured one counts this much more than one below it: bursts and queues, which the
     /// formula does not know, can only lengthen what was measured.
     private static let excessWeight = 3.0
+    /// What was killed at a limit needed at least this much of it.
+    private static let killedMargin = 1.02
 
     /// `nil` when too little was measured: requests and CPU are indispensable.
     public static func fit(_ steps: [RecordedStep], profile: Profile) -> FittedApplication? {
@@ -66,7 +69,7 @@ public enum SystemIdentification {
         if latencies.count >= stepsMin {
             (best, error) = search(latencies, work: work, factor: tailFactor(profile))
         }
-        guard fitMemory(samples, into: &best) else { return nil }
+        guard fitMemory(samples, killedAt: killedAt(steps), into: &best) else { return nil }
         return FittedApplication(service: best, steps: samples.count, latencyError: error)
     }
 
@@ -160,8 +163,20 @@ public enum SystemIdentification {
         return (best, least)
     }
 
-    /// Base and per-request memory by least squares.
-    private static func fitMemory(_ samples: [Sample], into model: inout ServiceModel) -> Bool {
+    /// The highest limit in bytes at which replicas were killed for memory, `nil` for none. A limit that was changed in
+    /// that step does not count where it rose: the kill may have come before.
+    private static func killedAt(_ steps: [RecordedStep]) -> Double? {
+        var highest: Int?
+        for (index, step) in steps.enumerated() where (step.observation.oomKills ?? 0) > 0 {
+            let before = index > 0 ? steps[index - 1].allocation.memoryBytes : step.allocation.memoryBytes
+            highest = max(highest ?? 0, min(before, step.allocation.memoryBytes))
+        }
+        return highest.map(Double.init)
+    }
+
+    /// Base and per-request memory by least squares; steeper about the mean where a replica with all its slots taken
+    /// would not even reach the limit that killed it.
+    private static func fitMemory(_ samples: [Sample], killedAt: Double?, into model: inout ServiceModel) -> Bool {
         var (count, sumX, sumY, sumXX, sumXY) = (0.0, 0.0, 0.0, 0.0, 0.0)
         for sample in samples {
             guard let bytes = sample.memoryBytes, sample.utilization < busyFrom else { continue }
@@ -178,7 +193,11 @@ public enum SystemIdentification {
         let (meanX, meanY) = (sumX / count, sumY / count)
         let variance = sumXX / count - meanX * meanX
         // The constant keeps a nearly constant load from being read as a slope.
-        let slope = max(0, (sumXY / count - meanX * meanY) / (variance + 0.01))
+        var slope = max(0, (sumXY / count - meanX * meanY) / (variance + 0.01))
+        let most = ServiceModel.requestsInFlightMax
+        if let killedAt, meanX < 0.9 * most {
+            slope = max(slope, (killedMargin * killedAt - meanY) / (most - meanX))
+        }
         model.bytesPerRequest = min(slope, meanY / max(meanX, 0.01))
         model.baseBytes = max(0, meanY - model.bytesPerRequest * meanX)
         return true
