@@ -1,6 +1,7 @@
 // Creates, changes, deletes and loads applications: the store and the registry, kept in step.
 
 import Agents
+import Dispatch
 import HTTPServer
 import Scaling
 import Store
@@ -117,19 +118,29 @@ public final class ApplicationDirectory: Sendable {
     /// - Throws: `LoadFailure` for what was damaged, or written by another version.
     public func loadAll() throws -> Int {
         do {
-            let parser = JSONParser()
             let last = try database.lastDecisions()
             let stored = try database.applications()
             let outcomes = try database.lastOutcomes()
             let embeddings = try database.embeddings()
-            for application in stored {
-                do {
-                    let seq = last[application.id] ?? 0
-                    try load(application, last: seq, outcomes[seq], embeddings[application.id], parser)
-                } catch {
-                    throw LoadFailure(file: database.path, application: application.name, reason: "\(error)")
+            let next = Atomic<Int>(0)
+            let failure = Mutex<LoadFailure?>(nil)
+            DispatchQueue.concurrentPerform(iterations: Database.readers) { _ in
+                let parser = JSONParser()
+                while failure.withLock({ $0 == nil }) {
+                    let index = next.add(1, ordering: .relaxed).oldValue
+                    guard index < stored.count else { return }
+                    let application = stored[index]
+                    do {
+                        let seq = last[application.id] ?? 0
+                        try load(application, last: seq, outcomes[seq], embeddings[application.id], parser)
+                    } catch {
+                        failure.withLock {
+                            $0 = LoadFailure(file: database.path, application: application.name, reason: "\(error)")
+                        }
+                    }
                 }
             }
+            if let failure = failure.withLock({ $0 }) { throw failure }
             return stored.count
         } catch let failure as LoadFailure {
             throw failure
@@ -163,7 +174,7 @@ public final class ApplicationDirectory: Sendable {
         let assignment = try trainer.restore(agent)
         try agent.restore(state: saved.state, decisions: saved.decisions, policy: assignment?.policy)
         if let outcome { _ = agent.note(outcome, of: last) }
-        if let episode = saved.episode, try database.trainerState(of: agent.id)?.episode ?? 0 < episode.number {
+        if let episode = saved.episode, trainer.trainedEpisode(of: agent.id) < episode.number {
             trainer.enqueue(agent)
         }
     }

@@ -108,7 +108,8 @@ extension Database {
     public func agent(of application: Int64, last: Int64) throws -> StoredAgent {
         try pool.read { db in
             let saved = try Row.fetchOne(
-                db, sql: "SELECT seq, state FROM agentState WHERE application = ?", arguments: [application])
+                db.cachedStatement(sql: "SELECT seq, state FROM agentState WHERE application = ?"),
+                arguments: [application])
             let savedSeq: Int64 = saved?[0] ?? 0
             var decisions: [Decision] = []
             var next = last
@@ -119,7 +120,8 @@ extension Database {
                 next = decision.previous
             }
             let episode = try Row.fetchOne(
-                db, sql: "SELECT * FROM episode WHERE application = ? ORDER BY number DESC LIMIT 1",
+                db.cachedStatement(
+                    sql: "SELECT * FROM episode WHERE application = ? ORDER BY number DESC LIMIT 1"),
                 arguments: [application]
             ).map(Self.episode)
             return StoredAgent(

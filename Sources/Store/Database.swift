@@ -11,6 +11,9 @@ public final class Database: Sendable {
     /// How much a commit survives: `normal` a crash of the process, `full` also a loss of power.
     public enum Durability: String, Sendable, CaseIterable { case normal, full }
 
+    /// Connections that read at the same time.
+    public static let readers = 2
+
     public enum Failure: Error, CustomStringConvertible {
         case folder(String, reason: String)
         case locked(String)
@@ -62,7 +65,7 @@ public final class Database: Sendable {
         path = folder + "/aware.sqlite"
         var configuration = Configuration()
         configuration.busyMode = .timeout(5)
-        configuration.maximumReaderCount = 2
+        configuration.maximumReaderCount = Self.readers
         configuration.prepareDatabase { db in
             guard !db.configuration.readonly else { return }
             try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue.uppercased())")

@@ -24,11 +24,11 @@ extension Database: EpisodeStore {
         try pool.read { db in
             guard
                 let row = try Row.fetchOne(
-                    db,
-                    sql: """
-                        SELECT episode, state, bytes FROM trainerState LEFT JOIN trainerOptimizer USING (application)
-                        WHERE application = ?
-                        """, arguments: [application])
+                    db.cachedStatement(
+                        sql: """
+                            SELECT episode, state, bytes FROM trainerState LEFT JOIN trainerOptimizer USING (application)
+                            WHERE application = ?
+                            """), arguments: [application])
             else { return nil }
             let state: Data = row[1]
             let optimizer: Data? = row[2]
