@@ -37,20 +37,23 @@ public final class Database: Sendable {
         }
     }
 
-    /// WAL pages after which a commit checkpoints: 32 MiB, so that full load does so about once a second.
-    private static let checkpointPages = 8192
+    /// Pages of the log after which it is written back: 32 MiB, about once a second under full load.
+    public static let checkpointPages = 8192
 
     /// Of the SQLite library that the process has loaded.
     public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
     let pool: DatabasePool
+    private let checkpointer: Checkpointer
     public let path: String
     private let lockDescriptor: Int32
     /// In a structure: a function alone in a Mutex would be wrapped once more by every access.
     private struct Listener { var hear: @Sendable () -> Void }
     private let eventListener = Mutex(Listener {})
 
-    public init(folder: String, durability: Durability = .normal) throws {
+    public init(
+        folder: String, durability: Durability = .normal, checkpointPages: Int = Database.checkpointPages
+    ) throws {
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
@@ -69,7 +72,6 @@ public final class Database: Sendable {
         configuration.prepareDatabase { db in
             guard !db.configuration.readonly else { return }
             try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue.uppercased())")
-            try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
         }
         do {
             pool = try DatabasePool(path: path, configuration: configuration)
@@ -80,6 +82,8 @@ public final class Database: Sendable {
             }
             let verdict = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
             guard verdict == "ok" else { throw Failure.damaged(path, reason: verdict ?? "quick_check says nothing") }
+            checkpointer = try Checkpointer(
+                path: path, pool: pool, configuration: configuration, pages: checkpointPages)
         } catch let error as DatabaseError
             where error.resultCode == .SQLITE_NOTADB || error.resultCode == .SQLITE_CORRUPT
         {
@@ -93,7 +97,7 @@ public final class Database: Sendable {
 
     /// Writes back the log and gives up the folder.
     public func shutDown() throws {
-        try pool.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }
+        try checkpointer.stop()
         try pool.close()
         close(lockDescriptor)
     }

@@ -72,7 +72,7 @@ final class TestClient {
 
     /// Receives until `isDone` or the end of the connection, for at most `milliseconds`; returns whether it is done.
     @discardableResult
-    func receive(milliseconds: Int = 4000, until isDone: (TestClient) -> Bool) async throws -> Bool {
+    func receive(milliseconds: Int = 20_000, until isDone: (TestClient) -> Bool) async throws -> Bool {
         let limit = clinux_monotonic_nanoseconds() + UInt64(milliseconds) * 1_000_000
         while true {
             while take() > 0 {}
@@ -83,19 +83,19 @@ final class TestClient {
     }
 
     @discardableResult
-    func receive(answers: Int, milliseconds: Int = 4000) async throws -> [Int] {
+    func receive(answers: Int, milliseconds: Int = 20_000) async throws -> [Int] {
         try await receive(milliseconds: milliseconds) { $0.statuses.count >= answers }
         return statuses
     }
 
     /// Whether the server closes the connection in time.
-    func isClosedByServer(milliseconds: Int = 4000) async throws -> Bool {
+    func isClosedByServer(milliseconds: Int = 20_000) async throws -> Bool {
         try await receive(milliseconds: milliseconds) { $0.isClosed }
     }
 }
 
 /// Waits until `condition` holds, for at most `milliseconds`; returns whether it does.
-func eventually(milliseconds: Int = 4000, _ condition: () -> Bool) async throws -> Bool {
+func eventually(milliseconds: Int = 20_000, _ condition: () -> Bool) async throws -> Bool {
     let limit = clinux_monotonic_nanoseconds() + UInt64(milliseconds) * 1_000_000
     while !condition() {
         guard clinux_monotonic_nanoseconds() < limit else { return false }

@@ -156,3 +156,37 @@ import Testing
         }
     }
 }
+
+@Suite(.timeLimit(.minutes(1))) struct CheckpointerTests {
+    /// The log's longest size in bytes over 1,000 commits; every decision must be there after a restart.
+    private static func longestLog(in folder: String, checkpointPages: Int) throws -> Int {
+        let database = try Store.Database(folder: folder, checkpointPages: checkpointPages)
+        var subject = try Subject(database)
+        var (longest, seq) = (0, Int64(0))
+        for _ in 0..<1000 {
+            try database.commit(
+                (0..<10).map { _ in
+                    seq += 1
+                    return subject.decide(seq: seq)
+                })
+            let log = try FileManager.default.attributesOfItem(atPath: folder + "/aware.sqlite-wal")
+            longest = max(longest, log[.size] as? Int ?? 0)
+        }
+        try database.shutDown()
+        let again = try Store.Database(folder: folder)
+        defer { try? again.shutDown() }
+        return try again.lastSeq() == seq ? longest : .max
+    }
+
+    @Test func theLogIsWrittenBackWhileDecisionsAreCommittedAndBeginsAnew() async throws {
+        try await withFolder { folder in
+            let (endless, bounded) = try await onThread {
+                (
+                    try Self.longestLog(in: folder + "/endless", checkpointPages: .max / 8),
+                    try Self.longestLog(in: folder + "/bounded", checkpointPages: 50)
+                )
+            }
+            #expect(bounded < endless / 2 && endless < 1 << 30, "\(bounded) and \(endless) bytes")
+        }
+    }
+}
