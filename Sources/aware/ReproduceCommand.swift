@@ -62,7 +62,8 @@ struct ReproduceCommand: AsyncParsableCommand {
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         let encoder = try BasePolicy.encoder()
         let laboratory = Laboratory(
-            base: try basePolicy(), encoder: BaseEncoder { encoder.embedding(of: $0) }, traces: loads,
+            base: try basePolicy(),
+            encoder: BaseEncoder(size: encoder.encoder.embeddingSize) { encoder.embedding(of: $0) }, traces: loads,
             sizes: quick ? .quick : Laboratory.Sizes(), seed: seed,
             publishedCurves: publishedCurves(progress),
             spread: Self.spread(over: threads)

@@ -29,8 +29,19 @@ private func course() -> Course {
 @Suite struct ReproductionTests {
     @Test func reportsAreTheSameWhateverTheThreads() {
         let base = Policy(shape: .cluster(), seed: 1)
+        // Mean utilisations: something that differs from application to application.
+        let encoder = BaseEncoder(size: 2) { episodes in
+            var sums: [Float] = [0, 0]
+            for episode in episodes {
+                for step in 0..<episode.count {
+                    for index in 0..<2 { sums[index] += episode.observations[step * StateEncoder.count + index] }
+                }
+            }
+            let steps = episodes.reduce(0) { $0 + $1.count }
+            return sums.map { steps > 0 ? $0 / Float(steps) : 0 }
+        }
         func reports(_ spread: @escaping Spread) -> [ExperimentReport] {
-            let laboratory = Laboratory(base: base, traces: [], sizes: tiny, spread: spread)
+            let laboratory = Laboratory(base: base, encoder: encoder, traces: [], sizes: tiny, spread: spread)
             return [
                 AdaptationExperiment.run(in: laboratory), BootstrappingExperiment.run(in: laboratory),
                 EmbeddingExperiment.run(in: laboratory),
@@ -50,6 +61,10 @@ private func course() -> Course {
                     "\(first.id) \(one.name) \(one.arm)")
             }
         }
+        #expect(
+            [AdaptationStudy.withoutMemory, AdaptationStudy.withoutContext, AdaptationStudy.withContext].allSatisfy {
+                arm in alone[0].findings.contains { $0.arm == arm }
+            })
         #expect(
             alone[0].findings.first { $0.name == "the same relative to TL" && $0.arm == AdaptationStudy.base }?.paper
                 == 0.183)

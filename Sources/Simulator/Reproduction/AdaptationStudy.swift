@@ -10,6 +10,7 @@ struct AdaptationStudy: Sendable {
     static let transferPlus = "TL+"
     static let withoutMemory = "many-app, no memory, no context"
     static let withoutContext = "many-app, no context"
+    static let withContext = "many-app with embedding"
     static let base = "AWARE (base policy)"
 
     /// Episodes between two examinations.
@@ -61,7 +62,7 @@ struct AdaptationStudy: Sendable {
     }
 
     let units: [Unit]
-    /// Whether the shipped policy reads an embedding.
+    /// Whether there is an encoder, and so an arm with embeddings.
     let hasContext: Bool
 
     init(_ laboratory: Laboratory) {
@@ -73,19 +74,18 @@ struct AdaptationStudy: Sendable {
             Apprentice.specialist(
                 courses[index / 2], episodes: count, isExtended: index % 2 == 1, seed: laboratory.seed)
         }
-        let across = laboratory.withoutMemory()
-        let hasContext = laboratory.base.shape.embeddingSize > 0
+        let hasContext = laboratory.encoder != nil
         self.hasContext = hasContext
+        let across = laboratory.acrossApplications(hasContext ? 3 : 2)
         units = laboratory.map("rq1: adaptation", courses.count) { index in
             let source = (index + courses.count - 1) % courses.count
-            let embedding = laboratory.embedding(courses[index])
             var starts: [(String, Policy, [Float])] = [
                 (Self.scratch, Policy(shape: .cluster(), seed: laboratory.seed &+ 77), []),
                 (Self.transfer, specialists[2 * source], []), (Self.transferPlus, specialists[2 * source + 1], []),
-                (Self.withoutMemory, across, []),
+                (Self.withoutMemory, across[0], []), (Self.withoutContext, across[1], []),
             ]
-            if hasContext { starts.append((Self.withoutContext, laboratory.base, [])) }
-            starts.append((Self.base, laboratory.base, embedding))
+            if hasContext { starts.append((Self.withContext, across[2], laboratory.context(courses[index]))) }
+            starts.append((Self.base, laboratory.base, laboratory.embedding(courses[index])))
             return Self.unit(
                 laboratory, courses[index], from: courses[source], starts: starts,
                 own: specialists[2 * index], foreign: specialists[2 * source])
@@ -146,25 +146,30 @@ struct AdaptationStudy: Sendable {
 }
 
 extension Laboratory {
-    /// A policy across applications that has neither memory nor embedding: what features and actions alone achieve.
-    func withoutMemory() -> Policy {
-        map("rq1: a policy without memory", 1) { _ in
+    /// The first `count` of three policies across applications, equally long trained: one with neither memory nor
+    /// embedding (what features and actions alone achieve), one with a memory, one with a memory and embeddings.
+    func acrossApplications(_ count: Int) -> [Policy] {
+        map("rq1: policies across applications", count) { index in
             var curriculum = ClusterCurriculum(
                 applications: ClusterCurriculum.applications(
                     count: 2000, seed: 1000 &+ seed, excluding: SyntheticApplication.split(seed: 1).test))
             curriculum.traces = traces
             var options = ClusterTrainer.Options()
-            options.recurrentSize = 0
+            if index == 0 { options.recurrentSize = 0 }
+            if index == 2 { options.encoder = encoder }
             options.episodes = 12 * sizes.specialistEpisodes
             var trainer = ClusterTrainer(curriculum: curriculum, options: options, seed: seed)
             trainer.run()
             return trainer.policy
-        }[0]
+        }
     }
 
-    /// The base policy's embedding of an application, from five episodes in which the rules acted.
-    func embedding(_ course: Course) -> [Float] {
-        guard let encoder, base.shape.embeddingSize > 0 else { return [] }
+    /// What the base policy reads of an application; empty for a policy without embeddings.
+    func embedding(_ course: Course) -> [Float] { base.shape.embeddingSize > 0 ? context(course) : [] }
+
+    /// An application's embedding from five episodes in which the rules acted; empty without an encoder.
+    func context(_ course: Course) -> [Float] {
+        guard let encoder else { return [] }
         return encoder.embed((0..<5).map { RulesTeacher.play(course.episode(2_000_000 + $0)).episode })
     }
 }

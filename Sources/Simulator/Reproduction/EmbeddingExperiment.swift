@@ -173,7 +173,7 @@ enum EmbeddingExperiment: Experiment {
                 + "mean. Likeness of optimal policies: minus the distance between what the clairvoyant planner "
                 + "allocates under the same two loads (mean replicas, cpu and memory of a replica, core-hours; logarithms, "
                 + "each scaled to deviation 1). The paper gives no figure.",
-            "The trajectory encoder is shown where the shipped policy has one; the memory is the mean state of the "
+            "The trajectory encoder is shown where there is one; the memory is the mean state of the "
                 + "policy's GRU while it watches.",
             "The projection is onto the first two principal components; the colour is the segment with the most CPU work.",
         ]

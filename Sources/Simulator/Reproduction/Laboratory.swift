@@ -124,10 +124,15 @@ public final class Laboratory: Sendable {
     }
 }
 
-/// A policy's own trajectory encoder, when it has one.
+/// The trajectory encoder that ships, or another one.
 public struct BaseEncoder: Sendable {
-    /// The embedding of an application by its trajectories.
+    /// Length of its embeddings.
+    public let size: Int
+    /// The embedding of an application by its trajectories; zeros without any.
     public let embed: @Sendable ([Episode]) -> [Float]
 
-    public init(embed: @escaping @Sendable ([Episode]) -> [Float]) { self.embed = embed }
+    public init(size: Int, embed: @escaping @Sendable ([Episode]) -> [Float]) {
+        self.size = size
+        self.embed = embed
+    }
 }

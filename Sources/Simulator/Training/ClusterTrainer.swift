@@ -18,6 +18,9 @@ public struct ClusterTrainer {
         /// Updates after which every seat moves on to another application. Then its generator is all there is of it,
         /// and a checkpoint is short: `encode` wants a multiple of this.
         public var renewal = 150
+        /// What gives the policy an embedding of its application, by the episodes of the present stay so far; `nil` for a
+        /// policy without one (as the base policy is).
+        public var encoder: BaseEncoder?
 
         public init() {}
 
@@ -44,8 +47,13 @@ public struct ClusterTrainer {
         var environment: ClusterEnvironment
         var memory: [Float]
         var generator: RandomGenerator
+        /// Of the present stay, the last ones; kept when there is an encoder.
+        var trajectories: [Episode] = []
         var totals = Totals()
     }
+
+    /// Episodes of a stay that are encoded.
+    private static let encodedEpisodes = 2
 
     /// Parts that a minibatch's gradient is summed from, whatever the number of threads: a sum's rounding depends on it.
     private static let shards = 2
@@ -60,8 +68,8 @@ public struct ClusterTrainer {
         if options.ppo.finalLearningRate != nil { options.ppo.annealedUpdates = options.updates }
         self.options = options
         let shape = PolicyShape.cluster(
-            space: curriculum.space, recurrentSize: options.recurrentSize, hidden: options.hidden,
-            isExtended: curriculum.isExtended)
+            space: curriculum.space, recurrentSize: options.recurrentSize,
+            embeddingSize: options.encoder?.size ?? 0, hidden: options.hidden, isExtended: curriculum.isExtended)
         ppo = PPO(shape: shape, options: options.ppo, seed: seed)
         var generator = RandomGenerator(seed: seed ^ 0x5EED)
         seats = (0..<options.ppo.episodesPerUpdate).map { _ in
@@ -88,13 +96,13 @@ public struct ClusterTrainer {
     public mutating func update(spread: Spread = sequentially) -> Progress {
         let policy = ppo.policy
         let isRenewing = isRenewing
-        let steps = options.episodeSteps
+        let (steps, encoder) = (options.episodeSteps, options.encoder)
         var episodes = [Episode](repeating: Episode(), count: seats.count)
         episodes.withUnsafeMutableBufferPointer { episodes in
             seats.withUnsafeMutableBufferPointer { seats in
                 spread(seats.count) { index in
                     if isRenewing { Self.renew(&seats[index], number: index, steps: steps) }
-                    episodes[index] = Self.play(&seats[index], policy: policy, steps: steps)
+                    episodes[index] = Self.play(&seats[index], policy: policy, encoder: encoder, steps: steps)
                 }
             }
         }
@@ -117,6 +125,7 @@ public struct ClusterTrainer {
         let longest = max(1, seat.environment.curriculum.staySteps / steps)
         seat.environment.reset(using: &seat.generator, stay: (1 + number % longest) * steps)
         seat.memory = [Float](repeating: 0, count: seat.memory.count)
+        seat.trajectories = []
     }
 
     private func progress(_ diagnostics: PPO.Diagnostics) -> Progress {
@@ -157,7 +166,9 @@ public struct ClusterTrainer {
         }
     }
 
-    private static func play(_ seat: inout Seat, policy: Policy, steps: Int) -> Episode {
+    private static func play(
+        _ seat: inout Seat, policy: Policy, encoder: BaseEncoder?, steps: Int
+    ) -> Episode {
         let shape = policy.shape
         let scratch = policy.makeScratch()
         seat.totals = Totals()
@@ -166,8 +177,11 @@ public struct ClusterTrainer {
         if seat.environment.isOver {
             seat.environment.reset(using: &seat.generator)
             seat.memory = shape.emptyMemory()
+            seat.trajectories = []
         }
+        let embedding = encoder?.embed(seat.trajectories) ?? []
         episode.initialMemory = seat.memory
+        episode.embedding = embedding
         var state = [Float](repeating: 0, count: shape.observationSize)
         var mask = [UInt8](repeating: 1, count: shape.actionCount)
         for _ in 0..<steps where !seat.environment.isOver {
@@ -175,10 +189,12 @@ public struct ClusterTrainer {
             mask.withUnsafeMutableBufferPointer { seat.environment.legal(into: $0) }
             state.withUnsafeBufferPointer { state in
                 mask.withUnsafeBufferPointer { mask in
-                    seat.memory.withUnsafeMutableBufferPointer { memory in
-                        policy.decide(
-                            observation: state, mask: mask, memory: memory, scratch: scratch,
-                            sampling: &seat.generator)
+                    embedding.withUnsafeBufferPointer { embedding in
+                        seat.memory.withUnsafeMutableBufferPointer { memory in
+                            policy.decide(
+                                observation: state, embedding: embedding, mask: mask, memory: memory,
+                                scratch: scratch, sampling: &seat.generator)
+                        }
                     }
                     episode.append(observation: state, mask: mask, decision: scratch)
                 }
@@ -190,8 +206,13 @@ public struct ClusterTrainer {
         }
         state.withUnsafeMutableBufferPointer { seat.environment.observe(into: $0) }
         episode.bootstrapValue = state.withUnsafeBufferPointer { state in
-            seat.memory.withUnsafeBufferPointer { policy.value(observation: state, memory: $0, scratch: scratch) }
+            embedding.withUnsafeBufferPointer { embedding in
+                seat.memory.withUnsafeBufferPointer {
+                    policy.value(observation: state, embedding: embedding, memory: $0, scratch: scratch)
+                }
+            }
         }
+        if encoder != nil { seat.trajectories = Array((seat.trajectories + [episode]).suffix(encodedEpisodes)) }
         return episode
     }
 }
