@@ -50,6 +50,8 @@ public struct Lifecycle: Sendable, Equatable {
     /// Standard errors by which a policy must be below the rules. Tests are made after every episode, so two would
     /// raise false alarms.
     public static let rulesErrors = 2.5
+    /// The same when the judge does not speak against it.
+    public static let borneOutErrors = 5.0
     /// Standard errors by which it must be below its own past.
     public static let dropErrors = 4.5
     /// Rewards of episodes never vary less than this, whatever a short window says.
@@ -88,6 +90,14 @@ public struct Lifecycle: Sendable, Equatable {
     public func isOnProbation(_ profile: Profile) -> Bool {
         (stage == .serving || stage == .online) && settled.count == 0
             && policy.count < max(2, profile.thresholds.window)
+    }
+
+    /// Whether the serving policy's window, with one more reward if there is one, is below what the rules earn: time to
+    /// ask the judge.
+    public func isInDoubt(adding reward: Double?) -> Bool {
+        guard stage == .serving, rules.count > 0 else { return false }
+        let rewards = policy.values + (reward.map { $0.isFinite ? [$0] : [] } ?? [])
+        return !rewards.isEmpty && rewards.reduce(0, +) / Double(rewards.count) < rules.mean
     }
 
     /// The rules' mean step reward over their window, `nil` before their first episode.
@@ -202,7 +212,8 @@ public struct Lifecycle: Sendable, Equatable {
     }
 
     private mutating func leaveServing(_ estimate: Estimate?, _ profile: Profile, _ size: Int) -> Transition? {
-        if let demotion = belowRules(deadBand: Self.servingDeadBand) { return demotion }
+        let errors = isBorneOut(estimate, size) ? Self.borneOutErrors : Self.rulesErrors
+        if let demotion = belowRules(deadBand: Self.servingDeadBand, errors: errors) { return demotion }
         if let demotion = judgedBelowRules(estimate) { return demotion }
         guard policy.count >= size else { return nil }
         if let demotion = steadilyBelowRules(size) { return demotion }
@@ -221,20 +232,31 @@ public struct Lifecycle: Sendable, Equatable {
     }
 
     /// Two episodes are enough when they are bad enough: the fewer there are, the wider the margin.
-    private mutating func belowRules(deadBand: Double) -> Transition? {
+    private mutating func belowRules(deadBand: Double, errors: Double = rulesErrors) -> Transition? {
         guard policy.count > 1, rules.count > 1 else { return nil }
-        let threshold = rules.mean - max(deadBand, Self.rulesErrors * standardError)
+        let threshold = rules.mean - max(deadBand, errors * standardError)
         guard policy.mean < threshold else { return nil }
         return demote(.belowRules, threshold: threshold)
     }
 
+    /// Whether the judge, on the very load that the window saw, does not find a policy that has proved itself clearly
+    /// below the rules: then the load was hard, and would have been for them (a flash crowd between two control
+    /// episodes).
+    private func isBorneOut(_ estimate: Estimate?, _ size: Int) -> Bool {
+        guard let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin else { return false }
+        return settled.count >= size
+            && estimate.mean + Self.rulesErrors * estimate.standardError >= rules.mean
+    }
+
     /// The judge compares both on the same load, so the spread that a load brings does not hide a difference from it.
+    /// What is wrong in his model does not show in his errors, hence the dead band.
     private mutating func judgedBelowRules(_ estimate: Estimate?) -> Transition? {
         guard let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin, policy.count > 1 else {
             return nil
         }
         let threshold = rules.mean - (stage == .online && estimate.explores ? Self.onlineTolerance : 0)
-        guard policy.mean < threshold, estimate.mean + Self.rulesErrors * estimate.standardError < threshold else {
+        let margin = max(Self.servingDeadBand, Self.rulesErrors * estimate.standardError)
+        guard policy.mean < threshold, estimate.mean < threshold - margin else {
             return nil
         }
         defer { demotions += 1 }

@@ -140,6 +140,7 @@ struct ApplicationLearner: Sendable {
         }
         let isReviewed =
             lifecycle.isOnProbation(profile)
+            || lifecycle.isInDoubt(adding: summary.actor == .policy ? summary.reward : nil)
             || (lifecycle.stage == .serving && summary.number.isMultiple(of: Self.episodesBetweenInspections))
         if isReviewed { try inspect(source, seed: UInt64(summary.number)) }
         let changes = lifecycle.episodeEnded(
