@@ -12,11 +12,11 @@ import Simulator
 ///
 /// | judge                                     | Spearman | sign agrees | false promotions | harm, R an episode |
 /// |-------------------------------------------|----------|-------------|------------------|--------------------|
-/// | fitted simulator, 10 recorded episodes    | 0.89     | 90 %        | 2.7 %            | 0.005              |
-/// | fitted simulator, 3 recorded episodes     | 0.88     | 90 %        | 3.6 %            | 0.017              |
-/// | live canary, 10 episodes each             | 0.86     | 88 %        | 5.4 %            | 0.027              |
-/// | weighted per-decision importance sampling | 0.30     | 73 %        | 12.0 %           | 0.175              |
-/// | none: serve every candidate               |          |             | 23 %             | 0.848              |
+/// | fitted simulator, 10 recorded episodes    | 0.89     | 90 %        | 6.7 %            | 0.028              |
+/// | fitted simulator, 3 recorded episodes     | 0.86     | 86 %        | 10.4 %           | 0.119              |
+/// | live canary, 10 episodes each             | 0.88     | 87 %        | 10.2 %           | 0.065              |
+/// | weighted per-decision importance sampling | 0.23     | 64 %        | 27.1 %           | 0.256              |
+/// | none: serve every candidate               |          |             |                  | 1.191              |
 ///
 /// A promotion is false when the candidate earned less than the rules in truth; harm is what those lost, over all
 /// candidates. The off-policy estimator (Precup, Sutton and Singh 2000; behaviour cloned from the record, ten steps,
