@@ -158,12 +158,12 @@ import Testing
 }
 
 @Suite(.timeLimit(.minutes(1))) struct CheckpointerTests {
-    /// The log's longest size in bytes over 1,000 commits; every decision must be there after a restart.
+    /// The log's longest size in bytes over 5,000 commits; every decision must be there after a restart.
     private static func longestLog(in folder: String, checkpointPages: Int) throws -> Int {
         let database = try Store.Database(folder: folder, checkpointPages: checkpointPages)
         var subject = try Subject(database)
         var (longest, seq) = (0, Int64(0))
-        for _ in 0..<1000 {
+        for _ in 0..<5000 {
             try database.commit(
                 (0..<10).map { _ in
                     seq += 1
