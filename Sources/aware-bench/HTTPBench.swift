@@ -138,11 +138,14 @@ struct HTTPBench: AsyncParsableCommand {
         for _ in 1...max(1, rounds) {
             without.append(try await load(peer, seconds).requestsPerSecond)
             let before = Program.residentKiB(peer.program.id) ?? 0
-            let connections = try IdleConnections(idle, to: peer.url)
+            let clients = try Program([try HTTPPeers.ownPath(), "idle", peer.url, "\(idle)"], core: loadCore)
+            guard try await clients.wait(seconds: 60, until: { $0.contains(IdleConnections.greeting) }) else {
+                throw BenchError("no \(idle) idle connections: \(clients.text)")
+            }
             try await Task.sleep(for: .milliseconds(500))
             growth = max(growth, (Program.residentKiB(peer.program.id) ?? 0) - before)
             with.append(try await load(peer, seconds).requestsPerSecond)
-            connections.close()
+            try await clients.stop()
             try await Task.sleep(for: .milliseconds(500))
         }
         print(

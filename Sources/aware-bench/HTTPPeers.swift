@@ -46,7 +46,7 @@ struct HTTPPeers {
 
     /// The server library with a fixed body.
     func fixed() async throws -> Peer {
-        let program = try Program([try ownPath(), "fixed", "--listen", "127.0.0.1:0", "--connections-max", "20000"], core: core)
+        let program = try Program([try Self.ownPath(), "fixed", "--listen", "127.0.0.1:0", "--connections-max", "20000"], core: core)
         return Peer(name: "aware fixed body", url: try await printedURL(program), program: program)
     }
 
@@ -103,7 +103,7 @@ struct HTTPPeers {
     }
 
     /// Path of the running program, to start it again as a server.
-    private func ownPath() throws -> String {
+    static func ownPath() throws -> String {
         try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     }
 

@@ -1,28 +1,45 @@
 // Connections that ask once and then stay open: what many keep-alive clients cost a server.
 
+import ArgumentParser
 import Foundation
 
-struct IdleConnections {
-    private var descriptors: [Int32] = []
+/// A program of its own: Foundation's `Process.run` may crash in one that holds more than 1,300 descriptors (it reads
+/// behind the end of its list of them; swift-corelibs-foundation 5472, mended after 6.3.1).
+struct IdleConnections: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "idle", abstract: "Open connections, say so, and hold them until stopped.", shouldDisplay: false)
+    /// What it says when all connections are open.
+    static let greeting = "open"
 
-    /// Opens `count` connections to an `http://address:port/`; each gets one answer, so that the server knows it.
-    init(_ count: Int, to url: String) throws {
+    @Argument(help: "http://ADDRESS:PORT/")
+    var url: String
+
+    @Argument(help: "Connections.")
+    var count: Int
+
+    func run() async throws {
+        try open()
+        FileHandle.standardOutput.write(Data((Self.greeting + "\n").utf8))
+        while true { try await Task.sleep(for: .seconds(3600)) }
+    }
+
+    /// Each connection gets one answer, so that the server knows it.
+    private func open() throws {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         limit.rlim_cur = limit.rlim_max
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         guard let components = URLComponents(string: url), let host = components.host, let port = components.port,
-            let number = UInt16(exactly: port)
+            let portNumber = UInt16(exactly: port)
         else { throw BenchError("\(url) is not http://ADDRESS:PORT/") }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = number.bigEndian
+        address.sin_port = portNumber.bigEndian
         guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { throw BenchError("\(host) is not an IPv4 address") }
         let request = Array("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8)
         var answer = [UInt8](repeating: 0, count: 4096)
-        for _ in 0..<count {
+        for number in 1...count {
             let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            if descriptor >= 0 { descriptors.append(descriptor) }
             let isConnected = withUnsafePointer(to: &address) {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                     connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
@@ -30,13 +47,7 @@ struct IdleConnections {
             }
             guard isConnected, send(descriptor, request, request.count, 0) == request.count,
                 recv(descriptor, &answer, answer.count, 0) > 0
-            else {
-                let reason = String(cString: strerror(errno))
-                close()
-                throw BenchError("connection \(descriptors.count) of \(count) failed: \(reason)")
-            }
+            else { throw BenchError("connection \(number) of \(count) failed: \(String(cString: strerror(errno)))") }
         }
     }
-
-    func close() { for descriptor in descriptors { Foundation.close(descriptor) } }
 }
