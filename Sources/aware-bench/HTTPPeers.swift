@@ -46,7 +46,8 @@ struct HTTPPeers {
 
     /// The server library with a fixed body.
     func fixed() async throws -> Peer {
-        let program = try Program([try Self.ownPath(), "fixed", "--listen", "127.0.0.1:0", "--connections-max", "20000"], core: core)
+        let program = try Program(
+            [try Self.ownPath(), "fixed", "--listen", "127.0.0.1:0", "--connections-max", "20000"], core: core)
         return Peer(name: "aware fixed body", url: try await printedURL(program), program: program)
     }
 

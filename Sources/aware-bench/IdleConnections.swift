@@ -35,7 +35,9 @@ struct IdleConnections: AsyncParsableCommand {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = portNumber.bigEndian
-        guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { throw BenchError("\(host) is not an IPv4 address") }
+        guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else {
+            throw BenchError("\(host) is not an IPv4 address")
+        }
         let request = Array("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8)
         var answer = [UInt8](repeating: 0, count: 4096)
         for number in 1...count {

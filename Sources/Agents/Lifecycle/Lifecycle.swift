@@ -13,7 +13,7 @@ import Scaling
 /// where the rules act: the promise is that a policy acts only while it is the better one. All rewards are mean step
 /// rewards of an episode, 0...1. A window never mixes stages: it begins anew with each transition.
 public struct Lifecycle: Sendable, Equatable {
-    /// What a policy that does not act is judged to earn: on recorded or shadow episodes, or in a fitted simulator.
+    /// What a policy is judged to earn: on recorded or shadow episodes, or in a fitted simulator.
     public struct Estimate: Sendable, Equatable {
         public var mean: Double
         public var standardError: Double
@@ -24,6 +24,9 @@ public struct Lifecycle: Sendable, Equatable {
         public var explores: Bool
         /// False when nothing can be judged, and only a trial can tell.
         public var isJudged: Bool
+
+        /// Whether it was judged, and on enough windows to act upon.
+        var isConclusive: Bool { isJudged && windows >= estimateWindowsMin }
 
         public init(
             mean: Double, standardError: Double, windows: Int, explores: Bool = true, isJudged: Bool = true
@@ -203,8 +206,8 @@ public struct Lifecycle: Sendable, Equatable {
         guard rules.count > 1 else { return nil }
         let threshold = rules.mean + standardError
         if policy.mean >= threshold { return move(to: .serving, .beatsRules, threshold: threshold) }
-        if let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin,
-            estimate.mean - estimate.standardError >= rules.mean, policy.mean >= rules.mean - Self.onlineTolerance
+        if let estimate, estimate.isConclusive, estimate.mean - estimate.standardError >= rules.mean,
+            policy.mean >= rules.mean - Self.onlineTolerance
         {
             return move(to: .serving, .candidateBeatsRules, estimate: estimate, threshold: rules.mean)
         }
@@ -243,22 +246,17 @@ public struct Lifecycle: Sendable, Equatable {
     /// below the rules: then the load was hard, and would have been for them (a flash crowd between two control
     /// episodes).
     private func isBorneOut(_ estimate: Estimate?, _ size: Int) -> Bool {
-        guard let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin else { return false }
-        return settled.count >= size
-            && estimate.mean + Self.rulesErrors * estimate.standardError >= rules.mean
+        guard let estimate, estimate.isConclusive, settled.count >= size else { return false }
+        return estimate.mean + Self.rulesErrors * estimate.standardError >= rules.mean
     }
 
     /// The judge compares both on the same load, so the spread that a load brings does not hide a difference from it.
     /// What is wrong in his model does not show in his errors, hence the dead band.
     private mutating func judgedBelowRules(_ estimate: Estimate?) -> Transition? {
-        guard let estimate, estimate.isJudged, estimate.windows >= Self.estimateWindowsMin, policy.count > 1 else {
-            return nil
-        }
+        guard let estimate, estimate.isConclusive, policy.count > 1 else { return nil }
         let threshold = rules.mean - (stage == .online && estimate.explores ? Self.onlineTolerance : 0)
         let margin = max(Self.servingDeadBand, Self.rulesErrors * estimate.standardError)
-        guard policy.mean < threshold, estimate.mean < threshold - margin else {
-            return nil
-        }
+        guard policy.mean < threshold, estimate.mean < threshold - margin else { return nil }
         defer { demotions += 1 }
         return move(to: .offline, .judgedBelowRules, estimate: estimate, threshold: threshold)
     }

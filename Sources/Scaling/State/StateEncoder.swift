@@ -14,7 +14,7 @@ public struct StateEncoder: Sendable {
     /// How long memory is not cut below a limit that replicas were killed at. Over 33 hours of 40 applications the base
     /// policy earned 2.0 points more than the rules with 0.14 kills an hour. A day instead of an hour: 1.3 and 0.12; twice
     /// as long after each kill, up to eight days: 1.9 and 0.12, but single applications then earn less than their rules
-    /// for days. Most kills are of a surge that was never seen before, and no memory prevents those.
+    /// for days.
     private static let oomKeptSeconds = 3600.0
 
     /// May be changed at any time; the history stays.

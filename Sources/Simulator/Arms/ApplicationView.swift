@@ -71,7 +71,7 @@ struct ApplicationView: Sendable {
         transfer.write(into: .init(rebasing: state[StateEncoder.count...]), cores: cores(allocation))
     }
 
-    func write(mask: UnsafeMutableBufferPointer<UInt8>) { 
+    func write(mask: UnsafeMutableBufferPointer<UInt8>) {
         space.writeMask(for: allocation, profile, memoryFloor: memoryNeed.keep, into: mask)
     }
 
@@ -88,7 +88,7 @@ struct ApplicationView: Sendable {
 }
 
 extension PolicyShape {
-    /// The network for clusters (LEARNING): 52 features, three heads, a GRU of 32 and two layers of 64.
+    /// The network for clusters: the state vector, three heads, a GRU of 32 and two layers of 64.
     public static func cluster(
         space: ActionSpace = .standard, recurrentSize: Int = 32, embeddingSize: Int = 0, hidden: [Int] = [64, 64],
         isExtended: Bool = false
