@@ -155,10 +155,12 @@ public final class Policy: Sendable {
         for index in bias.indices { logits[index] += bias[index] }
         for index in 0..<count { finiteness += logits[index] * 0 }
         guard finiteness + scratch.value * 0 == 0 else { return false }
+        // An empty array's buffer has an address, too.
+        let legal = mask.isEmpty ? nil : mask.baseAddress
         var offset = 0
         for head in shape.heads {
             Categorical.probabilities(
-                logits: logits + offset, mask: mask.baseAddress.map { $0 + offset }, count: head,
+                logits: logits + offset, mask: legal.map { $0 + offset }, count: head,
                 probabilities: scratch.probabilities.baseAddress! + offset,
                 logProbabilities: scratch.logProbabilities.baseAddress! + offset)
             offset += head
