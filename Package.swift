@@ -28,21 +28,29 @@ let package = Package(
             name: "CJSON", cxxSettings: [.define("NDEBUG")],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
         .target(name: "HTTPServer", dependencies: ["CLinux"], swiftSettings: served, linkerSettings: [.linkedLibrary("z")]),
-        .target(name: "Neural", dependencies: ["CMatrix"], swiftSettings: strict),
-        .target(name: "Scaling", swiftSettings: strict),
-        .target(name: "Learning", dependencies: ["Neural", "Scaling"], swiftSettings: strict),
-        .target(name: "Simulator", dependencies: ["Scaling", "Neural", "Learning"], swiftSettings: strict),
+        .target(name: "Base", swiftSettings: strict),
+        .target(name: "Scaling", dependencies: ["Base"], swiftSettings: strict),
+        .target(name: "Neural", dependencies: ["Base", "CMatrix"], swiftSettings: strict),
+        .target(name: "Learning", dependencies: ["Base", "Neural"], swiftSettings: strict),
+        .target(name: "Deciding", dependencies: ["Base", "Learning", "Scaling"], swiftSettings: strict),
+        .target(name: "ClusterModel", dependencies: ["Base", "Scaling"], swiftSettings: strict),
+        .target(
+            name: "Agents", dependencies: ["Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling"],
+            swiftSettings: strict),
+        .target(
+            name: "Experiments",
+            dependencies: ["Agents", "Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling"],
+            swiftSettings: strict),
         .target(
             name: "BasePolicy", dependencies: ["Learning"], exclude: ["base.json"],
             resources: [.embedInCode("base.policy"), .embedInCode("base.encoder")], swiftSettings: strict),
-        .target(name: "Agents", dependencies: ["Scaling", "Neural", "Learning", "Simulator"], swiftSettings: strict),
         .target(
-            name: "Store", dependencies: ["Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
+            name: "Store", dependencies: ["Agents", "Base", "Deciding", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
         .target(
             name: "API",
             dependencies: [
-                "HTTPServer", "Agents", "Store", "Scaling", "Learning", "Neural", "CJSON",
+                "HTTPServer", "Agents", "Base", "Deciding", "Store", "Scaling", "Learning", "Neural", "CJSON",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             resources: [.embedInCode("Public")], swiftSettings: strict),
@@ -50,34 +58,37 @@ let package = Package(
         .target(name: "Recommender", dependencies: ["CCurl", "Scaling"], swiftSettings: strict),
         .target(
             name: "Service",
-            dependencies: ["API", "Store", "Agents", "BasePolicy", "HTTPServer", "Learning", "Recommender", "Scaling"],
+            dependencies: ["API", "Base", "Store", "Agents", "BasePolicy", "HTTPServer", "Learning", "Recommender", "Scaling"],
             swiftSettings: strict),
         .executableTarget(
             name: "aware",
             dependencies: [
-                "Service", "API", "Store", "HTTPServer", "Simulator", "BasePolicy", "Recommender", "Scaling", "Learning", "Neural",
+                "Service", "Agents", "API", "Base", "ClusterModel", "Deciding", "Experiments", "Store", "HTTPServer", "BasePolicy", "Recommender", "Scaling", "Learning", "Neural",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "aware-bench",
-            dependencies: ["Simulator", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Base", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
         .target(name: "CCounter", path: "Tests/CCounter"),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux", "CCounter"], swiftSettings: strict),
-        .testTarget(name: "NeuralTests", dependencies: ["Neural"], exclude: ["Golden"], swiftSettings: strict),
-        .testTarget(name: "ScalingTests", dependencies: ["Scaling"], swiftSettings: strict),
-        .testTarget(name: "LearningTests", dependencies: ["Neural", "Learning", "CCounter"], exclude: ["Golden"], swiftSettings: strict),
-        .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "Scaling", "Neural", "Learning"], swiftSettings: strict),
+        .testTarget(name: "NeuralTests", dependencies: ["Base", "Neural"], exclude: ["Golden"], swiftSettings: strict),
+        .testTarget(name: "ScalingTests", dependencies: ["Base", "Deciding", "Scaling"], swiftSettings: strict),
+        .testTarget(name: "LearningTests", dependencies: ["Base", "Neural", "Learning", "CCounter"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(
-            name: "AgentsTests", dependencies: ["Agents", "CCounter", "BasePolicy", "Store", "Simulator", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
+            name: "ExperimentsTests",
+            dependencies: ["Agents", "Base", "ClusterModel", "Deciding", "Experiments", "Scaling", "Neural", "Learning"],
             swiftSettings: strict),
         .testTarget(
-            name: "StoreTests", dependencies: ["Store", "Agents", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
+            name: "AgentsTests", dependencies: ["Agents", "Base", "CCounter", "BasePolicy", "ClusterModel", "Deciding", "Experiments", "Store", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Store", "Agents", "Base", "Deciding", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: strict),
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "BasePolicy", "CJSON", "HTTPServer", "Service", "Scaling", "Agents", "Store", "Learning", "Neural",
+                "API", "Base", "BasePolicy", "CJSON", "Deciding", "HTTPServer", "Service", "Scaling", "Agents", "Store", "Learning", "Neural",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
@@ -85,7 +96,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Service", "HTTPServer", "Agents", "BasePolicy", "Learning", "Neural", "Scaling", "Simulator", "aware",
+                "Service", "HTTPServer", "Agents", "Base", "BasePolicy", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "aware",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict),

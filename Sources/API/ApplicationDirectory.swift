@@ -171,8 +171,8 @@ public final class ApplicationDirectory: Sendable {
 
     private func load(_ agent: Agent, last: Int64, _ outcome: DecisionOutcome?) throws {
         let saved = try database.agent(of: agent.id, last: last)
-        let assignment = try trainer.restore(agent)
-        try agent.restore(state: saved.state, decisions: saved.decisions, policy: assignment?.policy)
+        let active = try trainer.restore(agent)
+        try agent.restore(state: saved.state, decisions: saved.decisions, policy: active?.policy)
         if let outcome { _ = agent.note(outcome, of: last) }
         if let episode = saved.episode, trainer.trainedEpisode(of: agent.id) < episode.number {
             trainer.enqueue(agent)

@@ -1,5 +1,7 @@
 // Elementwise functions and their derivatives, written so that the compiler turns each loop into vector instructions.
 
+import Base
+
 #if canImport(Glibc)
     import Glibc
 #endif

@@ -1,5 +1,7 @@
 // Adam, and the gradient's norm, over one parameter buffer.
 
+import Base
+
 /// Adam (Kingma and Ba 2015) with bias correction, as PyTorch computes it.
 public struct Adam: Sendable, Hashable {
     public struct Options: Sendable, Hashable {

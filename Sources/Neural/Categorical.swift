@@ -1,5 +1,7 @@
 // A choice among a few actions, some of which may be forbidden: probabilities, sampling, and gradients.
 
+import Base
+
 #if canImport(Glibc)
     import Glibc
 #endif

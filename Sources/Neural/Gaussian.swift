@@ -1,5 +1,7 @@
 // Independent normal distributions over the components of a continuous action.
 
+import Base
+
 #if canImport(Glibc)
     import Glibc
 #endif

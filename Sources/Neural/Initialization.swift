@@ -1,5 +1,7 @@
 // First values of weights.
 
+import Base
+
 extension ParameterBuffer {
     /// An orthogonal matrix times `gain`, and a zero bias: the customary start of policy networks (Saxe et al. 2014;
     /// gains as in "What matters in on-policy RL", Andrychowicz et al. 2021: sqrt 2 inside, 0.01 for the policy's

@@ -4,6 +4,8 @@
 // suffix: decimal SI (n u m k M G T P E), binary SI (Ki Mi Gi Ti Pi Ei) or an exponent (e9, E-3). As there, a value
 // finer than the unit asked for is rounded up. Arithmetic is exact: 128-bit integers, never floating point.
 
+import Base
+
 /// Reading and printing of quantities. Every reader answers `nil` for malformed, negative or too large input.
 public enum Quantity {
     /// CPU in millicores: "250m" is 250, "1" is 1000, "0.0001" is 1 (rounded up).

@@ -6,11 +6,11 @@ import GRDB
 
 extension Database {
     /// Steps of other controllers that are kept of one application; the oldest go first.
-    public static let foreignTransitionsMax = 20_000
+    public static let externalTransitionsMax = 20_000
 
     /// Stores steps of another controller, each once: one whose time is known already is left out.
     /// - Returns: how many were new.
-    public func insert(_ transitions: [ForeignTransition], of application: Int64) throws -> Int {
+    public func insert(_ transitions: [ExternalTransition], of application: Int64) throws -> Int {
         try pool.write { db in
             var new = 0
             for transition in transitions {
@@ -29,12 +29,12 @@ extension Database {
                     DELETE FROM foreignTransition WHERE application = ?1 AND time <= (
                         SELECT time FROM foreignTransition WHERE application = ?1
                         ORDER BY time DESC LIMIT 1 OFFSET ?2)
-                    """, arguments: [application, Self.foreignTransitionsMax])
+                    """, arguments: [application, Self.externalTransitionsMax])
             return new
         }
     }
 
-    public func foreignTransitions(of application: Int64, limit: Int) throws -> [ForeignTransition] {
+    public func externalTransitions(of application: Int64, limit: Int) throws -> [ExternalTransition] {
         try pool.read { db in
             try Row.fetchAll(
                 db.cachedStatement(
@@ -44,7 +44,7 @@ extension Database {
                         """), arguments: [application, limit]
             ).reversed().map { row in
                 let record: Data = row[2]
-                return try ForeignTransition(decoding: Array(record), time: row[0], controller: row[1])
+                return try ExternalTransition(decoding: Array(record), time: row[0], controller: row[1])
             }
         }
     }

@@ -1,8 +1,10 @@
 // What `aware-bench learn` measures of our own learning core.
 
+import Base
+import ClusterModel
+import Experiments
 import Learning
 import Neural
-import Simulator
 
 /// Each figure is the best of several rounds: what the code costs, not what its neighbours on the machine cost.
 enum LearnMeasurements {

@@ -1,10 +1,12 @@
 // `aware-bench simulate`: the cluster model and an episode of training, beside Python, in one run and one table.
 
 import ArgumentParser
+import ClusterModel
+import Deciding
+import Experiments
 import Foundation
 import Learning
 import Scaling
-import Simulator
 
 struct SimulateBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -131,7 +133,7 @@ enum SimulateMeasurements {
         let trials = scenario.trials(application: 0, part: .training)
         return best(trials.reduce(0) { $0 + $1.steps }) {
             for trial in trials {
-                var controller = PolicyController(policy: policy, profile: trial.profile, initial: trial.initial)
+                var controller = DecisionController(policy: policy, profile: trial.profile)
                 _ = trial.run(&controller)
             }
         }

@@ -2,6 +2,7 @@
 
 import API
 import ArgumentParser
+import Base
 import Foundation
 import HTTPServer
 import Scaling

@@ -1,11 +1,13 @@
 // `aware demo`: a server, simulated applications, and a recommender between them that uses nothing but the REST API.
 
 import ArgumentParser
+import Base
+import ClusterModel
+import Experiments
 import Foundation
 import Recommender
 import Scaling
 import Service
-import Simulator
 
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -3,7 +3,8 @@
 import Foundation
 import Recommender
 import Scaling
-import Simulator
+import ClusterModel
+import Experiments
 import Synchronization
 
 /// Runs on one thread of its own, because the client blocks. `stop` may be called from anywhere.

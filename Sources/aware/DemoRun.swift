@@ -1,10 +1,12 @@
 // The demo's simulated world: applications in their clusters, a recommender that asks aware over REST, and a twin of
 // each application that the rules alone control, under the same load.
 
+import ClusterModel
+import Deciding
+import Experiments
 import Foundation
 import Recommender
 import Scaling
-import Simulator
 
 /// Measurements of one episode of one application.
 struct EpisodeFigures {
@@ -110,12 +112,12 @@ final class DemoApplication {
 /// A cluster that the rules alone control, behind the same guards as the server's.
 private struct TwinUnderRules {
     private var cluster: Cluster
-    private var rules: GuardedRules
+    private var rules: DecisionController
     private var observation = Observation(replicas: 0)
 
     init(_ cluster: Cluster) {
         self.cluster = cluster
-        rules = GuardedRules(profile: cluster.profile)
+        rules = DecisionController(rulesOf: cluster.profile)
     }
 
     mutating func apply(_ update: WorkloadUpdate) { cluster.service = cluster.service.applying(update) }

@@ -2,10 +2,12 @@
 
 import ArgumentParser
 import BasePolicy
+import ClusterModel
+import Deciding
+import Experiments
 import Foundation
 import Learning
 import Scaling
-import Simulator
 
 struct EvaluateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

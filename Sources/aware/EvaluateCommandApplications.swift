@@ -2,7 +2,8 @@
 
 import Foundation
 import Scaling
-import Simulator
+import ClusterModel
+import Experiments
 
 /// The 800 applications to train on and the 200 to test on.
 struct ApplicationList {

@@ -1,7 +1,8 @@
 // The plots of `aware evaluate`: learning curves, and every workload's rewards against the reference's.
 
 import Foundation
-import Simulator
+import ClusterModel
+import Experiments
 
 struct EvaluationPlots {
     let report: EvaluationReport

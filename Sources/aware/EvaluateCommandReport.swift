@@ -2,7 +2,8 @@
 
 import Foundation
 import Scaling
-import Simulator
+import ClusterModel
+import Experiments
 
 /// The table. Rewards and shares are in percent, which makes a mean step reward the R of an episode of 100 steps.
 struct EvaluationTable {

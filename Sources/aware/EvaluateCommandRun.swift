@@ -1,9 +1,11 @@
 // The work behind `aware evaluate`: units spread over threads, stopped by Ctrl-C, kept in a file to go on later.
 
+import ClusterModel
+import Deciding
+import Experiments
 import Foundation
 import Learning
 import Scaling
-import Simulator
 import Synchronization
 
 /// How one training run went: episodes, and the mean reported reward of each stretch.

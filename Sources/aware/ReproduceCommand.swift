@@ -1,10 +1,12 @@
 // `aware reproduce`: the paper's experiments in the simulator, its numbers beside ours.
 
 import ArgumentParser
+import Base
 import BasePolicy
+import ClusterModel
+import Experiments
 import Foundation
 import Learning
-import Simulator
 import Synchronization
 
 struct ReproduceCommand: AsyncParsableCommand {
@@ -113,7 +115,7 @@ struct ReproduceCommand: AsyncParsableCommand {
     }
 
     /// Units of a piece of work on so many threads, each taking the next one when it is free.
-    private static func spread(over threads: Int) -> Spread {
+    private static func spread(over threads: Int) -> ParallelFor {
         { count, unit in
             // They are all done when this returns.
             withoutActuallyEscaping(unit) { unit in

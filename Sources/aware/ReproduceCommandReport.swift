@@ -1,7 +1,8 @@
 // What `aware reproduce` prints: one table an experiment, one JSON document, plots.
 
 import Foundation
-import Simulator
+import ClusterModel
+import Experiments
 
 struct ReproductionOutput {
     let reports: [ExperimentReport]

@@ -1,9 +1,11 @@
 // The file in which `aware train` keeps a run, and its lines of progress.
 
 import ArgumentParser
+import Base
+import ClusterModel
+import Experiments
 import Foundation
 import Scaling
-import Simulator
 
 /// Settings, curve and run. The same run gives the same file, whether or not it was stopped on its way.
 struct TrainCheckpoint {

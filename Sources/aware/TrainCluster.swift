@@ -1,10 +1,15 @@
 // `aware train --environment cluster`: how the base policy is made, seed by seed, with checkpoints.
 
 import ArgumentParser
+import Base
+import ClusterModel
+import Experiments
 import Foundation
 import Learning
 import Scaling
-import Simulator
+import ClusterModel
+import Deciding
+import Experiments
 import Synchronization
 
 /// One run of the command: trains a policy for each seed, judges them, keeps the best.
@@ -29,7 +34,7 @@ struct ClusterTraining: Sendable {
     private let command: TrainCommand
     private let options: ClusterTrainer.Options
     private let traces: [LoadTrace]
-    private let spread: Spread
+    private let spread: ParallelFor
 
     init(_ command: TrainCommand) throws {
         self.command = command
@@ -44,7 +49,7 @@ struct ClusterTraining: Sendable {
     }
 
     /// Spreads units over threads; each takes the next one that is left.
-    private static func spread(over threads: Int) -> Spread {
+    private static func spread(over threads: Int) -> ParallelFor {
         { count, unit in
             // Dispatch wants a Sendable closure; the units of a spread touch nothing in common.
             nonisolated(unsafe) let unit = unit

@@ -1,9 +1,14 @@
 // The file in which `aware train --environment cluster` keeps a run of several seeds.
 
 import ArgumentParser
+import Base
+import ClusterModel
+import Experiments
 import Foundation
 import Scaling
-import Simulator
+import ClusterModel
+import Deciding
+import Experiments
 
 /// Seeds that are finished, and the trainer of the one that runs. Times are not in it: the same run gives the same
 /// file, whether or not it was stopped on its way.

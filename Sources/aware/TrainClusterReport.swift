@@ -1,9 +1,12 @@
 // What `aware train --environment cluster` says in the end, and what stands beside the policy that it made.
 
+import Experiments
 import Foundation
 import Learning
 import Scaling
-import Simulator
+import ClusterModel
+import Deciding
+import Experiments
 
 /// A finished run.
 struct ClusterTrainReport {

@@ -3,7 +3,8 @@
 import ArgumentParser
 import Foundation
 import Learning
-import Simulator
+import ClusterModel
+import Experiments
 
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,8 @@
 // What `aware train` says in the end: a table, one JSON document, and plots.
 
 import Foundation
-import Simulator
+import ClusterModel
+import Experiments
 
 /// A finished run. `meanReturn` is the greedy policy's mean over loads 1 to 8.
 struct TrainReport {

@@ -1,5 +1,6 @@
 // What the writer writes is JSON, and says what it was given.
 
+@testable import Base
 import Foundation
 import Testing
 

@@ -5,6 +5,7 @@ import Learning
 import Neural
 import Scaling
 import Testing
+@testable import Deciding
 
 @Suite(.serialized) struct RestModelTests {
     private let path = "/v1/applications/shop"

@@ -1,5 +1,6 @@
 // An answer is always safe: whatever is observed, and whatever a policy's numbers are.
 
+@testable import Deciding
 import Learning
 import Scaling
 import Testing
@@ -17,7 +18,7 @@ import Testing
         return decision
     }
 
-    private static func agent(_ profile: Profile = Profile(), table: ServingTable, _ assignment: Assignment? = nil)
+    private static func agent(_ profile: Profile = Profile(), table: ServingTable, _ assignment: ActivePolicy? = nil)
         throws -> Agent
     {
         if let assignment { table.publish(assignment, for: 1) }
@@ -50,7 +51,7 @@ import Testing
             let policy = Policy.random(seed: dice.next(), scale: weights.scale, poison: weights.poison)
             let agent = try Self.agent(
                 profile, table: table,
-                Assignment(stage: stage, policy: policy, version: 1, explores: stage == .online, rulesReward: 0.5))
+                ActivePolicy(stage: stage, policy: policy, version: 1, explores: stage == .online, rulesReward: 0.5))
             var context = DecisionContext(table: table)
             var time = 1_780_000_000.0
             for seq in Int64(1)...250 {
@@ -74,7 +75,7 @@ import Testing
         let table = ServingTable()
         let policy = Policy.random(seed: seed, scale: 3)
         let agent = try Self.agent(
-            table: table, Assignment(stage: .serving, policy: policy, version: 1, explores: false, rulesReward: 0.5))
+            table: table, ActivePolicy(stage: .serving, policy: policy, version: 1, explores: false, rulesReward: 0.5))
         var context = DecisionContext(table: table)
         var dice = Dice(seed: seed)
         var time = 1_780_000_000.0
@@ -110,7 +111,7 @@ import Testing
         let table = ServingTable()
         let agent = try Self.agent(
             profile, table: table,
-            Assignment(
+            ActivePolicy(
                 stage: .serving, policy: .random(seed: 1, scale: 0.1), version: 4, explores: false, rulesReward: 0.5))
         var context = DecisionContext(table: table)
         var actors: [EpisodeSummary.Actor] = []
@@ -162,7 +163,7 @@ import Testing
         let table = ServingTable()
         let whole = try Self.agent(
             profile, table: table,
-            Assignment(
+            ActivePolicy(
                 stage: .online, policy: .random(seed: seed, scale: 0.5), version: 1, explores: true, rulesReward: 0.5))
         var context = DecisionContext(table: table)
         var dice = Dice(seed: seed)
@@ -173,7 +174,7 @@ import Testing
             time += 60
             let observation = dice.acceptedObservation(time: time)
             let resumed = Agent(id: 1, name: "shop-web", created: 0, profile: profile, revision: 1, seed: 3)
-            try resumed.restore(state: saved, decisions: since, policy: table.assignment(of: 1)?.policy)
+            try resumed.restore(state: saved, decisions: since, policy: table.activePolicy(of: 1)?.policy)
             let copy = try Self.decide(resumed, observation, at: time, seq: seq, &context)
             let result = whole.decide(
                 observation, at: time, clientID: nil, warnings: [], isDryRun: false, context: &context,

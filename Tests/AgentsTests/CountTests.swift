@@ -16,7 +16,7 @@ import Testing
         let policy = try Policy(decoding: BasePolicy.bytes)
         let table = ServingTable()
         table.publish(
-            Assignment(stage: .serving, policy: policy, version: 1, explores: false, rulesReward: 0.5), for: 1)
+            ActivePolicy(stage: .serving, policy: policy, version: 1, explores: false, rulesReward: 0.5), for: 1)
         let agent = Agent(id: 1, name: "shop-web", created: 0, profile: Profile(), revision: 1, seed: 3)
         try agent.restore(state: nil, decisions: [], policy: nil)
         var context = DecisionContext(table: table)

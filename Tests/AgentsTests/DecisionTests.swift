@@ -1,5 +1,6 @@
 // A decision's stored form, its id, and what training makes of a chain of decisions.
 
+@testable import Deciding
 import Learning
 import Scaling
 import Testing

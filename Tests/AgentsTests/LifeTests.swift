@@ -3,11 +3,13 @@
 // AWARE_LIFE_FOLDER=DIR runs the long forms (1,000 quiet episodes in ten lives) and leaves a plot and the events of the
 // life with the changed workload in DIR.
 
+@testable import Base
 import BasePolicy
 import Foundation
 import Learning
 import Scaling
-import Simulator
+@testable import ClusterModel
+@testable import Experiments
 import Testing
 
 @testable import Agents
@@ -120,7 +122,7 @@ import Testing
             _ = try life.live(atMost: 60) { $0.stage == .serving }
             for _ in 0..<200 { try life.episode() }
             let rules = life.rewards.suffix(200).filter { $0.actor == .control }.reduce(0) { $0 + $1.rules } / 20
-            let measured = try #require(life.table.assignment(of: 1)?.rulesReward)
+            let measured = try #require(life.table.activePolicy(of: 1)?.rulesReward)
             #expect(abs(measured - rules) < 0.01, "\(index): \(measured) against \(rules) under the rules alone")
         }
     }
@@ -137,7 +139,7 @@ import Testing
         #expect(life.rewards.suffix(220).allSatisfy { $0.actor == .policy })
         #expect(life.events.count == before, "\(life.events.dropFirst(before).map(SimulatedLife.line))")
         let rules = life.rewards.suffix(200).reduce(0) { $0 + $1.rules } / 200
-        let modelled = try #require(life.table.assignment(of: 1)?.rulesReward)
+        let modelled = try #require(life.table.activePolicy(of: 1)?.rulesReward)
         #expect(abs(modelled - rules) < 0.02, "\(modelled) against \(rules)")
         try Self.promoteSabotaged(life, seed: 4)
         #expect(try life.live(atMost: 9) { $0.stage == .offline } != nil)
@@ -181,7 +183,7 @@ import Testing
         #expect(life.stage == .serving)
         #expect(try life.live(atMost: 3) { $0.stage == .offline } != nil)
         #expect(try life.live(atMost: 40) { $0.stage == .serving } != nil)
-        #expect(life.table.assignment(of: 1)?.version == 1, "rolled back to the version that had proved itself")
+        #expect(life.table.activePolicy(of: 1)?.version == 1, "rolled back to the version that had proved itself")
     }
 
     /// Random weights do one thing for ever. Most starve the application; some give it all there is, and the reward of

@@ -6,6 +6,8 @@ import Agents
 import Foundation
 import Scaling
 import Testing
+@testable import Base
+@testable import Experiments
 
 /// One application under a scenario's commands:
 ///

@@ -3,6 +3,7 @@
 import Agents
 import Scaling
 import Testing
+@testable import Base
 
 @Suite struct LifecycleTests {
     /// An agent that serves, one episode in ten left to the rules (0.84), until its stage changes.

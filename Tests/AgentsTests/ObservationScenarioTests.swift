@@ -7,6 +7,8 @@ import Agents
 import Foundation
 import Scaling
 import Testing
+@testable import Deciding
+@testable import Experiments
 
 /// One application and its recommender, a step a minute:
 ///

@@ -7,21 +7,21 @@ import Testing
 @testable import Agents
 
 @Suite(.timeLimit(.minutes(1))) struct ServingTableTests {
-    private static func assignment(_ version: Int) -> Assignment {
-        Assignment(stage: .online, policy: nil, version: version, explores: true, rulesReward: nil)
+    private static func assignment(_ version: Int) -> ActivePolicy {
+        ActivePolicy(stage: .online, policy: nil, version: version, explores: true, rulesReward: nil)
     }
 
     @Test func aCacheSeesWhatWasPublishedLast() {
         let table = ServingTable()
         var cache = ServingTable.Cache(of: table)
-        #expect(cache.assignment(of: 5) == nil)
+        #expect(cache.activePolicy(of: 5) == nil)
         table.publish(Self.assignment(1), for: 5)
-        #expect(cache.assignment(of: 5)?.version == 1)
+        #expect(cache.activePolicy(of: 5)?.version == 1)
         table.publish(Self.assignment(2), for: 700)
-        #expect(cache.assignment(of: 700)?.version == 2 && cache.assignment(of: 5)?.version == 1)
-        #expect(cache.assignment(of: 100_000) == nil)
+        #expect(cache.activePolicy(of: 700)?.version == 2 && cache.activePolicy(of: 5)?.version == 1)
+        #expect(cache.activePolicy(of: 100_000) == nil)
         table.publish(nil, for: 5)
-        #expect(cache.assignment(of: 5) == nil && table.assignment(of: 700)?.version == 2)
+        #expect(cache.activePolicy(of: 5) == nil && table.activePolicy(of: 700)?.version == 2)
     }
 
     private final class Watch: Sendable {
@@ -39,7 +39,7 @@ import Testing
                         var cache = ServingTable.Cache(of: table)
                         var seen = 0
                         while seen < last {
-                            let version = cache.assignment(of: 3)?.version ?? 0
+                            let version = cache.activePolicy(of: 3)?.version ?? 0
                             if version < seen { watch.wentBack.store(true, ordering: .relaxed) }
                             seen = version
                         }

@@ -1,10 +1,12 @@
 // One agent's life in the cluster simulator, as fast as it can be computed: the real agent, trainer and lifecycle, a
 // store in memory, and beside it a twin of the application that the rules alone control under the same load.
 
+@testable import Deciding
 import Foundation
 import Learning
 import Scaling
-import Simulator
+@testable import ClusterModel
+@testable import Experiments
 import Synchronization
 
 @testable import Agents
@@ -17,7 +19,7 @@ final class MemoryStore: EpisodeStore {
         var trainer: StoredTrainer?
         var models: [Int: ModelVersion] = [:]
         var events: [Event] = []
-        var foreign: [ForeignTransition] = []
+        var foreign: [ExternalTransition] = []
         var embedding: WorkloadEmbedding?
     }
     let contents = Mutex(Contents())
@@ -42,7 +44,7 @@ final class MemoryStore: EpisodeStore {
 
     func trainerState(of application: Int64) -> StoredTrainer? { contents.withLock { $0.trainer } }
     func model(of application: Int64, version: Int) -> ModelVersion? { contents.withLock { $0.models[version] } }
-    func foreignTransitions(of application: Int64, limit: Int) -> [ForeignTransition] {
+    func externalTransitions(of application: Int64, limit: Int) -> [ExternalTransition] {
         contents.withLock { $0.foreign.suffix(limit) }
     }
     func set(_ embedding: WorkloadEmbedding, of application: Int64) { contents.withLock { $0.embedding = embedding } }
@@ -74,7 +76,7 @@ final class SimulatedLife {
     private(set) var rewards: [EpisodeRewards] = []
     private(set) var cluster: Cluster
     private var twin: Cluster
-    private var rules: GuardedRules
+    private var rules: DecisionController
     private var generator: LoadGenerator
     private var scale: Double
     private var context: DecisionContext
@@ -93,7 +95,7 @@ final class SimulatedLife {
         generator = LoadGenerator(options: loads, seed: seed)
         cluster = Cluster(application: application, profile: profile, seed: seed, startTime: 1_780_000_000)
         twin = cluster
-        rules = GuardedRules(profile: profile, fixedCpu: application.defaultSize.cpuMillicores)
+        rules = DecisionController(rulesOf: profile, fixedCpu: application.defaultSize.cpuMillicores)
         trainer = Trainer(store: store, table: table, base: base, threads: 1, seed: seed)
         agent = Agent(id: 1, name: "shop-web", created: 0, profile: profile, revision: 1, seed: seed)
         try agent.restore(state: nil, decisions: [], policy: nil)
@@ -115,7 +117,7 @@ final class SimulatedLife {
     }
 
     /// Gives the trainer an order and has it carried out.
-    func order(_ order: TrainingOrder) throws {
+    func order(_ order: TrainingCommand) throws {
         let failure = Mutex<(any Error)?>(nil)
         trainer.carryOut(order, for: agent, at: observation.time ?? 0) { result in
             if case .failure(let error) = result { failure.withLock { $0 = error } }
@@ -168,7 +170,7 @@ final class SimulatedLife {
         return nil
     }
 
-    var stage: Stage { table.assignment(of: agent.id)?.stage ?? .initialized }
+    var stage: Stage { table.activePolicy(of: agent.id)?.stage ?? .initialized }
     var events: [Event] { store.contents.withLock { $0.events } }
 
     /// An event in a line, for reports.

@@ -1,5 +1,6 @@
 // From recorded episodes to a policy on duty, and on after being killed as if nothing had been.
 
+@testable import Deciding
 import Foundation
 import Learning
 import Scaling
@@ -64,7 +65,7 @@ import Testing
                     trainer = try Self.trainer(database, table, subject.agent)
                     try subject.agent.restore(
                         state: stored.state, decisions: stored.decisions,
-                        policy: table.assignment(of: subject.agent.id)?.policy)
+                        policy: table.activePolicy(of: subject.agent.id)?.policy)
                     subject.moved(to: table)
                 }
             }

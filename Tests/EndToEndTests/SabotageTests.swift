@@ -1,11 +1,14 @@
 // Somebody imports random weights and promotes them: over a socket, with a simulated application behind the recommender.
 
 import BasePolicy
+@testable import ClusterModel
+@testable import Experiments
 import Foundation
 import Learning
 import Scaling
-import Simulator
 import Testing
+@testable import Base
+@testable import Deciding
 
 @Suite(.serialized, .timeLimit(.minutes(2))) struct SabotageTests {
     private static let path = "/v1/applications/shop-web"
@@ -14,7 +17,7 @@ import Testing
     private struct World {
         var cluster: Cluster
         var twin: Cluster
-        var rules: GuardedRules
+        var rules: DecisionController
         var load: LoadGenerator
         /// Requests per second at the load's usual peak.
         let scale: Double
@@ -31,7 +34,7 @@ import Testing
             scale = peak
             cluster = Cluster(application: application, seed: 2, startTime: 1_780_000_000)
             twin = cluster
-            rules = GuardedRules(profile: application.profile)
+            rules = DecisionController(rulesOf: application.profile)
             observation = cluster.step(desired: cluster.allocation, load: first).observation
             twinObservation = twin.step(desired: twin.allocation, load: first).observation
         }

@@ -19,7 +19,7 @@ private struct Case: Decodable, Sendable {
     let must_wait: Bool?
 }
 
-private enum Verdict: String { case waiting, refused, served, servedThenRefused }
+private enum PairedComparison: String { case waiting, refused, served, servedThenRefused }
 
 @Suite struct CorpusTests {
     private static let refusals: Set<Int> = [400, 408, 411, 413, 414, 417, 421, 431, 501, 505]
@@ -31,7 +31,7 @@ private enum Verdict: String { case waiting, refused, served, servedThenRefused 
         }
     }
 
-    private static func verdict(_ pieces: [ArraySlice<UInt8>]) -> Verdict {
+    private static func verdict(_ pieces: [ArraySlice<UInt8>]) -> PairedComparison {
         let exchange = Exchange(.sample())
         for piece in pieces { exchange.send(piece) }
         let statuses = exchange.statuses
@@ -42,7 +42,7 @@ private enum Verdict: String { case waiting, refused, served, servedThenRefused 
         return statuses.contains(where: refusals.contains) ? .servedThenRefused : .served
     }
 
-    private static func agrees(_ wanted: String, _ verdict: Verdict, _ item: Case) -> Bool {
+    private static func agrees(_ wanted: String, _ verdict: PairedComparison, _ item: Case) -> Bool {
         if item.must_wait == true { return verdict == .waiting }
         switch wanted {
         case "either": return true

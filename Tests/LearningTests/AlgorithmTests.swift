@@ -3,6 +3,7 @@
 import Learning
 import Neural
 import Testing
+@testable import Base
 
 struct AlgorithmTests {
     private let shape = PolicyShape(observationSize: 4, heads: [4])

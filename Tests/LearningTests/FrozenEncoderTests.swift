@@ -1,5 +1,6 @@
 // The encoder that ships: the same after coding, and unimpressed by damaged bytes.
 
+@testable import Base
 import Neural
 import Testing
 

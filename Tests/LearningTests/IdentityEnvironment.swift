@@ -2,6 +2,7 @@
 
 import Learning
 import Neural
+@testable import Base
 
 /// Shows one of `choices` symbols as a one-hot and pays 1 for echoing it on every head.
 struct IdentityEnvironment: DiscreteEnvironment {

@@ -3,6 +3,7 @@
 import Learning
 import Neural
 import Testing
+@testable import Base
 
 struct MetaLearnerTests {
     private func episode(_ reward: Float, steps: Int = 4, action: Int32 = 0) -> Episode {

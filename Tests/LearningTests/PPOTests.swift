@@ -3,6 +3,7 @@
 import Learning
 import Neural
 import Testing
+@testable import Base
 
 struct PPOTests {
     /// Plays and learns for so many steps; returns the mean reward of a greedy policy afterwards.

@@ -4,6 +4,7 @@ import CCounter
 import Learning
 import Neural
 import Testing
+@testable import Base
 
 struct PolicyTests {
     private let shape = PolicyShape(

@@ -1,6 +1,7 @@
 // The matrix kernels against sums in double precision, in every shape that has a code path of its own, and from many
 // threads at once.
 
+@testable import Base
 import Testing
 
 @testable import Neural

@@ -2,6 +2,7 @@
 
 import Neural
 import Testing
+@testable import Base
 
 struct RandomGeneratorTests {
     @Test func continuesFromItsState() {

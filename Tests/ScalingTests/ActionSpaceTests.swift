@@ -2,6 +2,7 @@
 
 import Scaling
 import Testing
+@testable import Deciding
 
 @Suite struct ActionSpaceTests {
     private let profile = Profile()
@@ -123,8 +124,9 @@ import Testing
                     #expect(mask[first + head.noop] == 1)
                     first += head.choices.count
                 }
+                let bits = space.maskBits(for: allocation, profile)
                 let action = Action(space.headSizes.map { random.below($0) })
-                for action in [action, space.nearest(to: target, from: allocation, profile)] {
+                for action in [action, space.nearest(to: target, from: allocation, profile, legal: bits)] {
                     let next = space.apply(action, to: allocation, profile)
                     #expect(profile.clamp(next) == next)
                 }
@@ -134,12 +136,15 @@ import Testing
 
     @Test func nearestActionImitatesATarget() {
         let space = ActionSpace.standard
-        #expect(space.nearest(to: .make(replicas: 8), from: .make(), profile) == Action([5, 2, 2]))
+        #expect(space.nearest(to: .make(replicas: 8), from: .make(), profile, legal: .max) == Action([5, 2, 2]))
         #expect(
-            space.nearest(to: .make(replicas: 3, cpu: 512, memoryMiB: 400), from: .make(), profile)
+            space.nearest(to: .make(replicas: 3, cpu: 512, memoryMiB: 400), from: .make(), profile, legal: .max)
                 == Action([1, 0, 0]))
-        #expect(space.nearest(to: .make(), from: .make(), profile) == space.noop)
-        #expect(ActionSpace.paper.nearest(to: .make(replicas: 9), from: .make(), profile) == Action([1]))
+        #expect(space.nearest(to: .make(), from: .make(), profile, legal: .max) == space.noop)
+        // What is not legal is not imitated.
+        let noMore = UInt32.max & ~(1 << 5)
+        #expect(space.nearest(to: .make(replicas: 8), from: .make(), profile, legal: noMore) == Action([4, 2, 2]))
+        #expect(ActionSpace.paper.nearest(to: .make(replicas: 9), from: .make(), profile, legal: .max) == Action([1]))
     }
 
     @Test func choicesHaveNames() {

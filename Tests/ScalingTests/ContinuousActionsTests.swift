@@ -2,6 +2,7 @@
 
 import Scaling
 import Testing
+@testable import Deciding
 
 @Suite struct ContinuousActionsTests {
     private let profile = Profile()

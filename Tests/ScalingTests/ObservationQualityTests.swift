@@ -2,6 +2,7 @@
 
 import Scaling
 import Testing
+@testable import Base
 
 @Suite struct ObservationQualityTests {
     private let profile = Profile()

@@ -1,5 +1,7 @@
 // The state vector: bounded whatever comes in, relative to the profile, and the same after a restart.
 
+@testable import Base
+@testable import Deciding
 import Testing
 
 @testable import Scaling

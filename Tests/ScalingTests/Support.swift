@@ -1,6 +1,7 @@
 // What the tests of this module share: a seeded generator and makers of observations.
 
 import Scaling
+@testable import Base
 
 /// SplitMix64: the same numbers for the same seed everywhere.
 struct SplitMix: RandomNumberGenerator {

@@ -1,5 +1,6 @@
 // The vertical rule: buckets, decay, peaks, margins and bounds as in Kubernetes' recommender.
 
+@testable import Base
 import Testing
 
 @testable import Scaling

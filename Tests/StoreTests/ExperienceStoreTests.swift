@@ -8,7 +8,7 @@ import Testing
 @testable import Store
 
 @Suite(.timeLimit(.minutes(1))) struct ExperienceStoreTests {
-    private static func transition(at time: Double) -> ForeignTransition {
+    private static func transition(at time: Double) -> ExternalTransition {
         var observation = Observation(replicas: 3)
         observation.cpuUtilization = 0.7
         observation.time = time
@@ -16,7 +16,7 @@ import Testing
         next.cpuUtilization = 0.5
         next.oomKills = 1
         next.time = time + 60
-        return ForeignTransition(
+        return ExternalTransition(
             time: time, controller: "keda", observation: observation,
             desired: Allocation(replicas: 4, cpuMillicores: 500, memoryBytes: 1 << 28), reward: time == 60 ? nil : 0.8,
             next: next)
@@ -30,10 +30,10 @@ import Testing
                 let steps = [0, 60, 120].map { Self.transition(at: $0) }
                 #expect(try database.insert([steps[1], steps[0]], of: id) == 2)
                 #expect(try database.insert(steps, of: id) == 1)
-                #expect(try database.foreignTransitions(of: id, limit: 10) == steps)
-                #expect(try database.foreignTransitions(of: id, limit: 2) == Array(steps.suffix(2)))
+                #expect(try database.externalTransitions(of: id, limit: 10) == steps)
+                #expect(try database.externalTransitions(of: id, limit: 2) == Array(steps.suffix(2)))
                 try database.delete(application: id)
-                #expect(try database.foreignTransitions(of: id, limit: 10).isEmpty)
+                #expect(try database.externalTransitions(of: id, limit: 10).isEmpty)
                 try database.shutDown()
             }
         }

@@ -1,6 +1,7 @@
 // A decision as JSON, the same for the answer, the history and the status page (DESIGN section 6).
 
 import Agents
+import Deciding
 import Scaling
 
 enum DecisionCodec {

@@ -1,6 +1,7 @@
 // PUT, GET, DELETE and LIST of applications.
 
 import Agents
+import Deciding
 import HTTPServer
 import Scaling
 import Store
@@ -117,7 +118,7 @@ enum ApplicationRoutes {
     }
 
     private static func writeStatus(_ agent: Agent, _ api: APIContext, _ json: inout JSONWriter) {
-        let status = agent.status(api.table.assignment(of: agent.id))
+        let status = agent.status(api.table.activePolicy(of: agent.id))
         json.member("name", agent.name)
         json.member("stage", status.stage.rawValue)
         json.member("source", status.source?.rawValue)

@@ -99,7 +99,7 @@ enum HistoryRoutes {
 
     private static func models(_ name: String, _ page: Listing.Page, _ api: APIContext) throws -> Listing.Result {
         let agent = try api.agent(named: name)
-        let acting = api.table.assignment(of: agent.id)?.version
+        let acting = api.table.activePolicy(of: agent.id)?.version
         let found = try api.database.models(
             of: agent.id, before: page.cursor.map { Int($0) } ?? Int(Int32.max), limit: page.limit)
         var json = JSONWriter(reserving: 512 * found.count + 64)

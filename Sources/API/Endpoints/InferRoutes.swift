@@ -2,6 +2,7 @@
 // is a model, the members of an observation are its inputs, the allocation that is answered its outputs.
 
 import Agents
+import Deciding
 import HTTPServer
 import Scaling
 import Store

@@ -1,6 +1,7 @@
 // /metrics in the Prometheus text format 0.0.4.
 
 import Agents
+import Deciding
 import Foundation
 import HTTPServer
 import Scaling
@@ -24,7 +25,7 @@ enum MetricsRoute {
         page.gauge("aware_applications", "Applications that are hosted.", Double(api.registry.count))
         let agents = api.registry.agents(before: .max, limit: .max)
         let named = agents.prefix(applicationsMax)
-        let statuses = named.map { ($0.name, $0.status(api.table.assignment(of: $0.id))) }
+        let statuses = named.map { ($0.name, $0.status(api.table.activePolicy(of: $0.id))) }
         decisions(statuses, agents.dropFirst(applicationsMax), api, &page)
         page.family("aware_stage", "gauge", "1 for the stage that an application is in.")
         for (name, status) in statuses {

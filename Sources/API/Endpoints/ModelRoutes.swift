@@ -1,6 +1,7 @@
 // One model version: its description, and its weights in and out.
 
 import Agents
+import Deciding
 import HTTPServer
 import Learning
 import Scaling
@@ -17,7 +18,7 @@ enum ModelRoutes {
                 let model = try model(text, of: agent, api)
                 var json = JSONWriter()
                 json.object { json in
-                    describe(model, acting: api.table.assignment(of: agent.id)?.version, to: &json)
+                    describe(model, acting: api.table.activePolicy(of: agent.id)?.version, to: &json)
                     json.member("weightsBytes", model.weights.count)
                 }
                 return ResponseBytes(body: json.bytes)

@@ -6,6 +6,7 @@
 // prints.
 
 import Agents
+import Deciding
 import HTTPServer
 import Scaling
 import Store

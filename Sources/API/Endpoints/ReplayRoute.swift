@@ -3,6 +3,7 @@
 // The observations are taken as they are: what they would have been after other decisions is not simulated.
 
 import Agents
+import Deciding
 import HTTPServer
 import Scaling
 import Store

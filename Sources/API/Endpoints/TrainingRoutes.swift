@@ -48,7 +48,7 @@ enum TrainingRoutes {
     private static func order<Content: Sendable>(
         _ api: APIContext, _ request: borrowing Request, _ response: inout Response, _ action: String,
         read: (inout ObjectReader) -> Content,
-        _ make: @escaping @Sendable (Agent, Content) throws -> (TrainingOrder, detail: String)
+        _ make: @escaping @Sendable (Agent, Content) throws -> (TrainingCommand, detail: String)
     ) -> HTTPServer.Outcome {
         let name = request.parameter(0)
         guard let (given, content) = ControlRoutes.order(api, request, &response, action, read) else { return .respond }
@@ -64,22 +64,22 @@ enum TrainingRoutes {
     }
 
     static func carryOut(
-        _ training: TrainingOrder, _ agent: Agent, _ order: PersonalOrder, _ detail: String, _ deferral: Deferral,
+        _ training: TrainingCommand, _ agent: Agent, _ order: PersonalOrder, _ detail: String, _ deferral: Deferral,
         _ api: APIContext
     ) {
         api.trainer.carryOut(training, for: agent, at: order.time, audit: order.entry(detail)) { result in
             api.inBackground(deferral) {
-                let assignment: Assignment
+                let active: ActivePolicy
                 do {
-                    assignment = try result.get()
+                    active = try result.get()
                 } catch let failure as OrderFailure {
                     throw refusal(failure, agent)
                 }
                 var json = JSONWriter()
                 json.object { json in
                     json.member("application", agent.name)
-                    json.member("stage", assignment.stage.rawValue)
-                    json.member("modelVersion", assignment.version)
+                    json.member("stage", active.stage.rawValue)
+                    json.member("modelVersion", active.version)
                 }
                 api.complete(deferral, ResponseBytes(body: json.bytes))
             }

@@ -53,7 +53,7 @@ enum TransitionsRoute {
 
 /// `{"controller": name, "transitions": [{observation, desired, reward, next}]}`.
 private struct ForeignSteps: Sendable {
-    private(set) var transitions: [ForeignTransition] = []
+    private(set) var transitions: [ExternalTransition] = []
     private(set) var unknown: Set<String> = []
 
     init(_ reader: inout ObjectReader) {
@@ -84,7 +84,7 @@ private struct ForeignSteps: Sendable {
     /// One step; its observation must say when it was made, because that names the step.
     private mutating func read(
         _ step: inout ObjectReader, at pointer: String, _ controller: String
-    ) -> ForeignTransition? {
+    ) -> ExternalTransition? {
         let observation = self.observation("observation", &step, at: pointer)
         let next = self.observation("next", &step, at: pointer)
         let reward = step.number("reward", in: -1000...1000)
@@ -104,7 +104,7 @@ private struct ForeignSteps: Sendable {
             ])
             return nil
         }
-        return ForeignTransition(
+        return ExternalTransition(
             time: time, controller: controller, observation: observation, desired: desired, reward: reward, next: next)
     }
 

@@ -1,5 +1,7 @@
 // The byte form of a decision in the database: compact, versioned, with a checksum at its end.
 
+import Base
+import Deciding
 import Scaling
 
 public enum DecisionRecord {
@@ -73,9 +75,9 @@ public enum DecisionRecord {
         let desired = try readAllocation(from: &reader)
         let rules = try readAllocation(from: &reader)
         guard let reason = DecisionReason(rawValue: try reader.string()) else { throw Failure.malformed }
-        var policy: Decision.Proposal?
+        var policy: Proposal?
         if try reader.bool() {
-            policy = Decision.Proposal(
+            policy = Proposal(
                 allocation: try readAllocation(from: &reader), probability: try reader.double(),
                 value: try reader.double())
         }
@@ -84,7 +86,7 @@ public enum DecisionRecord {
         let state = try reader.floats()
         let mask = try reader.integer(UInt32.self)
         let choices = try (0..<(try reader.integer(UInt8.self))).map { _ in Int(try reader.integer(UInt8.self)) }
-        let experience = Decision.Experience(
+        let experience = Experience(
             state: state, mask: mask, action: Action(choices), logProbability: try reader.float(),
             value: try reader.float(), memory: try reader.floats())
         return Decision(

@@ -124,7 +124,7 @@ public protocol EpisodeStore: Sendable {
     func model(of application: Int64, version: Int) throws -> ModelVersion?
     func commit(_ training: TrainingCommit) throws
     /// The newest `limit` steps of other controllers, oldest first.
-    func foreignTransitions(of application: Int64, limit: Int) throws -> [ForeignTransition]
+    func externalTransitions(of application: Int64, limit: Int) throws -> [ExternalTransition]
     /// Replaces an application's embedding.
     func set(_ embedding: WorkloadEmbedding, of application: Int64) throws
 }

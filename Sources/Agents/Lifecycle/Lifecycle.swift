@@ -1,5 +1,6 @@
 // Who may act: the stages of an application and what moves it between them (Algorithm 1 of the paper, PAPER 1.11).
 
+import Base
 import Scaling
 
 /// A pure state machine, asked at the end of every episode.

@@ -1,5 +1,6 @@
 // The rewards that decide about an agent's stage: those of the last few episodes, and all before in three numbers.
 
+import Base
 import Scaling
 
 /// The rewards of the last episodes, oldest first.

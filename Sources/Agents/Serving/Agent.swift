@@ -1,5 +1,6 @@
 // One application's agent: everything that a decision needs, behind one short lock.
 
+import Deciding
 import Learning
 import Scaling
 import Synchronization
@@ -123,8 +124,8 @@ public final class Agent: Sendable {
         _ observation: Observation, at now: Double, clientID: String?, warnings: [String], isDryRun: Bool,
         context: inout DecisionContext, sequence: () -> Int64
     ) -> DecisionResult {
-        let assignment = context.cache.assignment(of: id)
-        let scratch = assignment?.policy.map { context.scratch(for: $0) }
+        let active = context.cache.activePolicy(of: id)
+        let scratch = active?.policy.map { context.scratch(for: $0) }
         let ledger = ledger.withLock { $0 }
         return state.withLock { state in
             guard state.isLoaded else { return .unavailable }
@@ -133,12 +134,12 @@ public final class Agent: Sendable {
                 if isDryRun {
                     var copy = state
                     let (decision, closed) = copy.decide(
-                        observation, at: now, clientID: nil, warnings: warnings, assignment: assignment,
+                        observation, at: now, clientID: nil, warnings: warnings, active: active,
                         scratch: scratch, capacity: capacity, seq: 0)
                     return (.decided(decision, closed), nil)
                 }
                 let (decision, closed) = state.decide(
-                    observation, at: now, clientID: clientID, warnings: warnings, assignment: assignment,
+                    observation, at: now, clientID: clientID, warnings: warnings, active: active,
                     scratch: scratch, capacity: capacity, seq: sequence())
                 return (.decided(decision, closed), decision.desired)
             }
@@ -171,12 +172,12 @@ public final class Agent: Sendable {
         }
     }
 
-    public func status(_ assignment: Assignment?) -> AgentStatus {
+    public func status(_ active: ActivePolicy?) -> AgentStatus {
         state.withLock { state in
             AgentStatus(
-                stage: assignment?.stage ?? (state.profile.bootstrap ? .offline : .online), source: state.lastSource,
-                modelVersion: assignment?.version ?? 0, reward: state.episodeReward,
-                rulesReward: assignment?.rulesReward, episodes: state.episodesFinished, decisions: state.decisions,
+                stage: active?.stage ?? (state.profile.bootstrap ? .offline : .online), source: state.lastSource,
+                modelVersion: active?.version ?? 0, reward: state.episodeReward,
+                rulesReward: active?.rulesReward, episodes: state.episodesFinished, decisions: state.decisions,
                 decisionsBySource: state.decisionsBySource,
                 updated: state.lastTime, allocation: state.lastDesired, lastSeq: state.lastSeq)
         }

@@ -1,71 +1,13 @@
 // A decision with everything that explains it: what is answered, stored and learned from.
 
+import Deciding
 import Scaling
-
-/// Who determined the answer.
-public enum Source: String, Sendable, CaseIterable {
-    case policy, rules, hold, pin
-
-    /// Position in `allCases`.
-    public var index: Int {
-        switch self {
-        case .policy: 0
-        case .rules: 1
-        case .hold: 2
-        case .pin: 3
-        }
-    }
-}
 
 /// Where an application stands in its lifecycle (PAPER 1.11).
 public enum Stage: String, Sendable, CaseIterable { case initialized, offline, online, serving }
 
 /// One decision. `reward` belongs to the decision before this one.
 public struct Decision: Sendable, Equatable {
-    /// What the policy wanted before any guard.
-    public struct Proposal: Sendable, Equatable {
-        public var allocation: Allocation
-        /// Probability of the chosen combination of actions.
-        public var probability: Double
-        /// The critic's estimate of the discounted return.
-        public var value: Double
-
-        public init(allocation: Allocation, probability: Double, value: Double) {
-            self.allocation = allocation
-            self.probability = probability
-            self.value = value
-        }
-    }
-
-    /// What learning needs of the step.
-    public struct Experience: Sendable, Equatable {
-        /// The state vector, `StateEncoder.count` values.
-        public var state: [Float]
-        /// A bit for every choice of all heads, the first one lowest: 1 where it was legal.
-        public var mask: UInt32
-        /// Chosen index of every head; when the rules acted, the nearest choices to what they did.
-        public var action: Action
-        /// Log-probability of `action` under the acting policy; 0 when the rules acted.
-        public var logProbability: Float
-        public var value: Float
-        /// Hidden state of a recurrent policy before this step; empty for a feed-forward one.
-        public var memory: [Float]
-
-        public init(
-            state: [Float], mask: UInt32, action: Action, logProbability: Float, value: Float, memory: [Float]
-        ) {
-            self.state = state
-            self.mask = mask
-            self.action = action
-            self.logProbability = logProbability
-            self.value = value
-            self.memory = memory
-        }
-
-        /// The mask as one byte a choice, the form that policies and learning read.
-        public func maskBytes(count: Int) -> [UInt8] { (0..<count).map { UInt8(mask >> UInt32($0) & 1) } }
-    }
-
     public var seq: Int64
     /// The client's own id for it, by which a repeated request is recognised.
     public var clientID: String?

@@ -4,7 +4,7 @@ import Learning
 import Synchronization
 
 /// What a request needs to know of an application's lifecycle.
-public struct Assignment: Sendable {
+public struct ActivePolicy: Sendable {
     public var stage: Stage
     /// The version on duty, `nil` before there is one.
     public var policy: Policy?
@@ -23,23 +23,23 @@ public struct Assignment: Sendable {
     }
 }
 
-/// Assignments by application id. Writers replace a table, readers notice by its generation (STYLE 2.1).
+/// ActivePolicys by application id. Writers replace a table, readers notice by its generation (STYLE 2.1).
 public final class ServingTable: Sendable {
     /// Two levels, so that publishing one application copies a few hundred references and not all of them.
     fileprivate struct Table {
         static let chunk = 256
-        var chunks: [[Assignment?]] = []
+        var chunks: [[ActivePolicy?]] = []
 
-        subscript(id: Int64) -> Assignment? {
+        subscript(id: Int64) -> ActivePolicy? {
             let index = Int(id)
             guard index / Self.chunk < chunks.count else { return nil }
             return chunks[index / Self.chunk][index % Self.chunk]
         }
 
-        mutating func set(_ assignment: Assignment?, at id: Int64) {
+        mutating func set(_ active: ActivePolicy?, at id: Int64) {
             let index = Int(id)
             while chunks.count <= index / Self.chunk { chunks.append(Array(repeating: nil, count: Self.chunk)) }
-            chunks[index / Self.chunk][index % Self.chunk] = assignment
+            chunks[index / Self.chunk][index % Self.chunk] = active
         }
     }
 
@@ -48,14 +48,14 @@ public final class ServingTable: Sendable {
 
     public init() {}
 
-    /// Puts `assignment` on duty: the next request of every loop sees it.
-    public func publish(_ assignment: Assignment?, for id: Int64) {
-        table.withLock { $0.set(assignment, at: id) }
+    /// Puts `active` on duty: the next request of every loop sees it.
+    public func publish(_ active: ActivePolicy?, for id: Int64) {
+        table.withLock { $0.set(active, at: id) }
         generation.add(1, ordering: .releasing)
     }
 
     /// For everything but the request path.
-    public func assignment(of id: Int64) -> Assignment? { table.withLock { $0[id] } }
+    public func activePolicy(of id: Int64) -> ActivePolicy? { table.withLock { $0[id] } }
 
     /// A loop's own view of the table; must stay on one thread.
     public struct Cache {
@@ -66,7 +66,7 @@ public final class ServingTable: Sendable {
         public init(of source: ServingTable) { self.source = source }
 
         /// One atomic load when nothing was published since the last call.
-        public mutating func assignment(of id: Int64) -> Assignment? {
+        public mutating func activePolicy(of id: Int64) -> ActivePolicy? {
             let current = source.generation.load(ordering: .acquiring)
             if current != seen {
                 table = source.table.withLock { $0 }

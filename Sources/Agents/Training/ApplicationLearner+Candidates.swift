@@ -2,14 +2,14 @@
 
 import Learning
 import Scaling
-import Simulator
+import ClusterModel
 
 extension ApplicationLearner {
     /// While the rules act the candidates are judged again after so many episodes.
     private static let episodesBetweenReviews = 5
 
     /// A policy that could act.
-    private struct Contender {
+    private struct Candidate {
         var policy: Policy
         /// The version that it is, 0 for a new one.
         var version: Int
@@ -25,13 +25,13 @@ extension ApplicationLearner {
         let first = lifecycle.hasBeenDemoted ? window : min(window, Lifecycle.firstRulesEpisodes)
         guard rulesInStage >= first, (rulesInStage - first).isMultiple(of: Self.episodesBetweenReviews) else { return }
         let record = try record(source)
-        guard Judge.isEnough(record.steps.count, source.profile) else { return }
-        guard let judge = Judge(record.steps, profile: source.profile, fixedCpu: record.fixedCpu, seed: seed) else {
+        guard CandidateEvaluator.isEnough(record.steps.count, source.profile) else { return }
+        guard let judge = CandidateEvaluator(record.steps, profile: source.profile, fixedCpu: record.fixedCpu, seed: seed) else {
             return try goOnTrial(source, &progress)
         }
-        var judged = try readyContenders(source).map { ($0, judge.judge($0.policy)) }
+        var judged = try readyCandidates(source).map { ($0, judge.judge($0.policy)) }
         if !judged.contains(where: { $0.1.difference >= $0.1.standardError }), rulesInStage >= window {
-            judged += try ownContenders(source, judge, seed).map { ($0, judge.judge($0.policy)) }
+            judged += try ownCandidates(source, judge, seed).map { ($0, judge.judge($0.policy)) }
         }
         guard let (best, verdict) = judged.max(by: { $0.1.reward < $1.1.reward }) else { return }
         let acting = version
@@ -42,13 +42,13 @@ extension ApplicationLearner {
     }
 
     /// The judge as of now; `nil` when the application cannot be identified (yet).
-    func judge(_ source: LearningSource, seed: UInt64) throws -> Judge? {
+    func judge(_ source: LearningSource, seed: UInt64) throws -> CandidateEvaluator? {
         let record = try record(source)
-        return Judge(record.steps, profile: source.profile, fixedCpu: record.fixedCpu, seed: seed)
+        return CandidateEvaluator(record.steps, profile: source.profile, fixedCpu: record.fixedCpu, seed: seed)
     }
 
     /// What the judge says, on the scale of what is measured: the rules' measured reward and the judged difference.
-    func estimate(_ verdict: Judge.Verdict, explores: Bool) -> Lifecycle.Estimate? {
+    func estimate(_ verdict: CandidateEvaluator.PairedComparison, explores: Bool) -> Lifecycle.Estimate? {
         lifecycle.rulesReward.map {
             Lifecycle.Estimate(
                 mean: $0 + verdict.difference, standardError: verdict.standardError, windows: verdict.windows,
@@ -59,7 +59,7 @@ extension ApplicationLearner {
     /// The recorded steps of the workload as it is now. Before the first promotion those of other controllers count.
     private func record(_ source: LearningSource) throws -> (steps: [RecordedStep], fixedCpu: Int?) {
         var record = try source.record(of: recent)
-        if goodVersion == nil, recent.count < Judge.episodesMax {
+        if goodVersion == nil, recent.count < CandidateEvaluator.episodesMax {
             record.steps = try source.foreign().steps + record.steps
         }
         return record
@@ -70,31 +70,31 @@ extension ApplicationLearner {
         guard estimate == nil, let reward = lifecycle.rulesReward,
             rulesInStage >= max(2, source.profile.thresholds.window)
         else { return }
-        let contender = try readyContenders(source).first ?? clones(source).first
-        guard let contender else { return }
+        let candidate = try readyCandidates(source).first ?? clones(source).first
+        guard let candidate else { return }
         let acting = version
-        appoint(contender, figures: [:], &progress)
+        appoint(candidate, figures: [:], &progress)
         estimate = Lifecycle.Estimate(
-            mean: reward, standardError: 0, windows: 0, explores: !contender.isReady, isJudged: false)
+            mean: reward, standardError: 0, windows: 0, explores: !candidate.isReady, isJudged: false)
         progress.judgements.append(Judgement(candidate: version, acting: acting, reason: .unjudged, figures: [:]))
     }
 
-    private func readyContenders(_ source: LearningSource) throws -> [Contender] {
-        var contenders: [Contender] = []
+    private func readyCandidates(_ source: LearningSource) throws -> [Candidate] {
+        var candidates: [Candidate] = []
         // A base policy that was demoted without a change of workload would only come back to be demoted again.
         if let base = source.base, baseVersion == nil || baseVersion != version || !lifecycle.hasBeenDemoted {
-            contenders.append(
-                Contender(policy: base, version: baseVersion ?? 0, isReady: true, diagnostics: ["base": 1]))
+            candidates.append(
+                Candidate(policy: base, version: baseVersion ?? 0, isReady: true, diagnostics: ["base": 1]))
         }
         if let goodVersion, goodVersion != version, goodVersion != baseVersion,
             let policy = try source.policy(version: goodVersion)
         {
-            contenders.append(Contender(policy: policy, version: goodVersion, isReady: true))
+            candidates.append(Candidate(policy: policy, version: goodVersion, isReady: true))
         }
         if version > 0, version != baseVersion {
-            contenders.append(Contender(policy: ppo.policy, version: version, isReady: false))
+            candidates.append(Candidate(policy: ppo.policy, version: version, isReady: false))
         }
-        return contenders
+        return candidates
     }
 
     /// Episodes of practice from fresh weights, and from weights that know something already, on a record of
@@ -106,19 +106,19 @@ extension ApplicationLearner {
     private static let practiceRecord = 1_000
 
     /// What is learned without acting: clones of the rules, and a policy that practised in the fitted simulator.
-    private func ownContenders(_ source: LearningSource, _ judge: Judge, _ seed: UInt64) throws -> [Contender] {
+    private func ownCandidates(_ source: LearningSource, _ judge: CandidateEvaluator, _ seed: UInt64) throws -> [Candidate] {
         let isFresh = version == 0 && source.base == nil
         let episodes = isFresh ? Self.practice.fresh : Self.practice.advanced
         let share = Double(min(judge.steps, Self.practiceRecord)) / Double(Self.practiceRecord)
         let practised = judge.practise(ppo.policy, episodes: Int(Double(episodes) * share), seed: seed)
         return try clones(source) + [
-            Contender(policy: practised, version: 0, isReady: true, diagnostics: ["practised": 1])
+            Candidate(policy: practised, version: 0, isReady: true, diagnostics: ["practised": 1])
         ]
     }
 
     /// Behaviour cloning of the rules' decisions, then improvement restricted to the actions that they took
     /// (advantage-weighted: `BehaviorCloning`).
-    private func clones(_ source: LearningSource) throws -> [Contender] {
+    private func clones(_ source: LearningSource) throws -> [Candidate] {
         let episodes = try source.foreign().episodes + rulesEpisodes.compactMap { try source.episode($0) }
         guard !episodes.isEmpty else { return [] }
         let minibatch: PPO.Minibatch = ppo.shape.recurrentSize > 0 ? .episodes(1) : .steps(64)
@@ -134,23 +134,23 @@ extension ApplicationLearner {
         var improving = BehaviorCloning(policy: cloning.policy, options: options, seed: seed &+ 1)
         let improved = Self.figures(improving.update(episodes), name: "improved")
         return [
-            Contender(policy: cloning.policy, version: 0, isReady: false, diagnostics: cloned),
-            Contender(policy: improving.policy, version: 0, isReady: false, diagnostics: improved),
+            Candidate(policy: cloning.policy, version: 0, isReady: false, diagnostics: cloned),
+            Candidate(policy: improving.policy, version: 0, isReady: false, diagnostics: improved),
         ]
     }
 
-    /// Puts a contender on duty as the candidate; while the rules act it is only asked what it would do.
-    private mutating func appoint(_ contender: Contender, figures: [String: Double], _ progress: inout Progress) {
-        trialEpisodes = contender.isReady ? 0 : nil
-        if contender.version > 0, contender.version == version { return }
+    /// Puts a candidate on duty as the candidate; while the rules act it is only asked what it would do.
+    private mutating func appoint(_ candidate: Candidate, figures: [String: Double], _ progress: inout Progress) {
+        trialEpisodes = candidate.isReady ? 0 : nil
+        if candidate.version > 0, candidate.version == version { return }
         ppo = PPO(
-            policy: contender.policy, options: Self.options(for: contender.policy.shape),
+            policy: candidate.policy, options: Self.options(for: candidate.policy.shape),
             seed: UInt64(latest) &+ UInt64(rulesInStage) << 32)
-        if contender.version > 0 {
-            version = contender.version
+        if candidate.version > 0 {
+            version = candidate.version
         } else {
-            progress.versions.append(publish(contender.diagnostics.merging(figures) { $1 }))
-            if contender.diagnostics["base"] != nil { baseVersion = version }
+            progress.versions.append(publish(candidate.diagnostics.merging(figures) { $1 }))
+            if candidate.diagnostics["base"] != nil { baseVersion = version }
         }
         lifecycle.versionChanged()
     }

@@ -1,5 +1,7 @@
 // What is learned about one application: its lifecycle, its optimiser, and the episodes that wait for the next update.
 
+import Base
+import Deciding
 import Learning
 import Neural
 import Scaling
@@ -129,7 +131,7 @@ struct ApplicationLearner: Sendable {
         trajectories.insert(summary)
         guard profile.algorithm != .rules else { return progress }
         recent.append(summary.number)
-        recent.removeFirst(max(0, recent.count - Judge.episodesMax))
+        recent.removeFirst(max(0, recent.count - CandidateEvaluator.episodesMax))
         if summary.actor == .policy {
             try learnOnline(from: summary, source, &progress)
         } else {

@@ -1,5 +1,6 @@
 // Which episodes an application's workload is known by: its best so far (PAPER 1.9), by number.
 
+import Base
 import Scaling
 
 /// The numbers of the best episodes; their steps stay in the store.

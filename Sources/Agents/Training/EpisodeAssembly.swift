@@ -1,5 +1,6 @@
 // Turns stored decisions into the flat arrays that learning reads.
 
+import Deciding
 import Learning
 import Scaling
 

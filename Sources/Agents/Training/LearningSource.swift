@@ -2,7 +2,7 @@
 
 import Learning
 import Scaling
-import Simulator
+import ClusterModel
 
 /// Reads one application's record. What is gone from the store is `nil` or empty.
 struct LearningSource {
@@ -53,7 +53,7 @@ struct LearningSource {
 
     /// What other controllers did, as training and the judge read it.
     func foreign() throws -> (episodes: [Episode], steps: [RecordedStep]) {
-        let transitions = try store.foreignTransitions(of: application, limit: Self.foreignMax)
+        let transitions = try store.externalTransitions(of: application, limit: Self.foreignMax)
         guard !transitions.isEmpty else { return ([], []) }
         return (
             EpisodeAssembly.episodes(from: transitions, profile: profile),

@@ -83,17 +83,17 @@ public final class Trainer: Sendable {
     public var lastFailure: String? { failure.withLock { $0 } }
 
     /// Puts the last persisted version of an application on duty again.
-    public func restore(_ agent: Agent) throws -> Assignment? {
+    public func restore(_ agent: Agent) throws -> ActivePolicy? {
         guard let saved = try store.trainerState(of: agent.id) else { return nil }
         let learner = try learner(decoding: saved, of: agent)
         progress.withLock { $0[agent.id] = saved.episode }
-        let assignment = Self.assignment(of: learner)
-        table.publish(assignment, for: agent.id)
-        return assignment
+        let active = Self.activePolicy(of: learner)
+        table.publish(active, for: agent.id)
+        return active
     }
 
-    private static func assignment(of learner: ApplicationLearner) -> Assignment {
-        Assignment(
+    private static func activePolicy(of learner: ApplicationLearner) -> ActivePolicy {
+        ActivePolicy(
             stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
             explores: learner.explores, rulesReward: learner.lifecycle.rulesReward)
     }
@@ -207,7 +207,7 @@ public final class Trainer: Sendable {
         }
         try store.commit(commit)
         if !change.versions.isEmpty { updates.add(change.versions.count, ordering: .relaxed) }
-        table.publish(Self.assignment(of: learner), for: agent.id)
+        table.publish(Self.activePolicy(of: learner), for: agent.id)
         progress.withLock { $0[agent.id] = summary.number }
     }
 
@@ -218,8 +218,8 @@ public final class Trainer: Sendable {
     ///   and stage it led to, or with what was in the way (`OrderFailure`, or the store's error).
     /// - Parameter audit: who wants it and why; stored in the same transaction as the change.
     public func carryOut(
-        _ order: TrainingOrder, for agent: Agent, at time: Double, audit: AuditEntry? = nil,
-        completion: @escaping @Sendable (Swift.Result<Assignment, any Error>) -> Void
+        _ order: TrainingCommand, for agent: Agent, at time: Double, audit: AuditEntry? = nil,
+        completion: @escaping @Sendable (Swift.Result<ActivePolicy, any Error>) -> Void
     ) {
         orders.withLock {
             $0[agent.id, default: []].append(
@@ -246,10 +246,10 @@ public final class Trainer: Sendable {
                 commit.optimizer = changed.encodeOptimizer()
                 try store.commit(commit)
                 learner = changed
-                let assignment = Self.assignment(of: learner)
-                table.publish(assignment, for: agent.id)
+                let active = Self.activePolicy(of: learner)
+                table.publish(active, for: agent.id)
                 progress.withLock { $0[agent.id] = episode }
-                waiting.completion(.success(assignment))
+                waiting.completion(.success(active))
             } catch {
                 waiting.completion(.failure(error))
             }

@@ -1,5 +1,6 @@
 // Learning from what somebody else did: cloning, and cloning that leans towards what turned out well.
 
+import Base
 import Neural
 
 /// Fits actor and critic to recorded episodes, whoever acted in them. It never asks for an action that was not

@@ -1,5 +1,6 @@
 // Deep deterministic policy gradient (Lillicrap et al. 2015) with FIRM's hyper-parameters, for numbers and for choices.
 
+import Base
 import Neural
 
 /// An actor that climbs the critic's slope. Continuous actions are tanh outputs explored with Ornstein-Uhlenbeck noise.

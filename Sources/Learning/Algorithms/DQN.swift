@@ -1,5 +1,6 @@
 // Deep Q-learning (Mnih et al. 2015) with double targets (van Hasselt et al. 2016), for one or several heads.
 
+import Base
 import Neural
 
 /// Learns the value of every action from replayed transitions. Q = V + A - mean A (Wang et al. 2016): the critic of the

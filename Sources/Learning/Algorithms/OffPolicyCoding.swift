@@ -1,5 +1,6 @@
 // Saves and restores DQN and DDPG, replay included, so that a resumed run gives the same bytes.
 
+import Base
 import Neural
 import Scaling
 

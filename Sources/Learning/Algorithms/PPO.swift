@@ -1,5 +1,6 @@
 // Proximal policy optimisation (Schulman et al. 2017), for feed-forward and recurrent policies.
 
+import Base
 import Neural
 
 /// Collects nothing itself: the caller plays episodes with `policy` and hands them over in `update`.
@@ -160,7 +161,7 @@ public struct PPO: Sendable {
 
     /// The same, the gradient of each minibatch summed from `shards` parts that `spread` may compute side by side. The
     /// weights depend on the number of parts (rounding), not on the threads.
-    public mutating func update(_ episodes: [Episode], shards: Int, spread: Spread) -> Diagnostics {
+    public mutating func update(_ episodes: [Episode], shards: Int, spread: ParallelFor) -> Diagnostics {
         let valid = episodes.filter { $0.isValid(for: shape) }
         var diagnostics = Diagnostics()
         diagnostics.skippedEpisodes = episodes.count - valid.count
@@ -201,7 +202,7 @@ public struct PPO: Sendable {
     }
 
     private mutating func learn(
-        _ table: StepTable, targets: Targets, shards: Int, spread: Spread, diagnostics: inout Diagnostics
+        _ table: StepTable, targets: Targets, shards: Int, spread: ParallelFor, diagnostics: inout Diagnostics
     ) {
         let batches = Batching(table, options.minibatch, isRecurrent: shape.recurrentSize > 0)
         let works = (0..<shards).map { _ in
@@ -252,7 +253,7 @@ public struct PPO: Sendable {
     /// The gradient of one minibatch's loss, summed over its parts, into the first workspace.
     private func addGradients(
         _ parts: [StepTable.Minibatch], table: StepTable, targets: Targets, works: [ActorCritic.Workspace],
-        spread: Spread
+        spread: ParallelFor
     ) -> Losses {
         let rows = parts.reduce(0) { $0 + $1.count }
         var losses = [Losses](repeating: Losses(), count: parts.count)

@@ -1,5 +1,6 @@
 // Saves and restores PPO and REINFORCE: a run that goes on from a checkpoint gives the same bytes as one never stopped.
 
+import Base
 import Neural
 import Scaling
 

@@ -1,5 +1,6 @@
 // Tabular Q-learning (Watkins 1989): the simplest of all, for the exercise's task 2.1 and as a yardstick.
 
+import Base
 import Neural
 import Scaling
 

@@ -1,5 +1,6 @@
 // REINFORCE with a learned baseline (Williams 1992): one step up the gradient of what was earned.
 
+import Base
 import Neural
 
 /// The plainest policy gradient: whole returns, one pass over each batch of episodes, no clipping.

@@ -1,5 +1,6 @@
 // What an algorithm needs to know of the world it acts in, and how an episode is played.
 
+import Base
 import Neural
 
 /// A world that is observed and acted upon in steps. Its randomness comes from the caller.

@@ -1,5 +1,6 @@
 // The trajectories by which a workload is known: its best so far, or its newest.
 
+import Base
 import Neural
 import Scaling
 

@@ -1,5 +1,6 @@
 // A ring of transitions for the algorithms that learn from the past more than once.
 
+import Base
 import Neural
 import Scaling
 

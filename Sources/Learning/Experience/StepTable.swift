@@ -1,5 +1,6 @@
 // Many episodes as one table of rows, and minibatches gathered from it.
 
+import Base
 import Neural
 
 /// The steps of a set of episodes, row behind row, in the form in which the networks read them.

@@ -1,5 +1,6 @@
 // A trajectory encoder as it ships: trained, frozen, and with reference workloads to compare others with.
 
+import Base
 import Neural
 import Scaling
 

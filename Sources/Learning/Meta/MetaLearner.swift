@@ -1,5 +1,6 @@
 // Trains the trajectory encoder through what its embeddings did to the base learner's loss.
 
+import Base
 import Neural
 import Scaling
 

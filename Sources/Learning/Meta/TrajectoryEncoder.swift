@@ -1,5 +1,6 @@
 // From trajectories to an embedding: what kind of workload is this?
 
+import Base
 import Neural
 
 /// A bidirectional GRU over (observation, action one-hots, reward), whose states are averaged over all steps of all

@@ -1,5 +1,6 @@
 // The network that most algorithms here learn: an actor and a critic, with a GRU in front of both when asked for.
 
+import Base
 import Neural
 
 /// Layers and their places in one parameter buffer: [GRU], actor, critic.

@@ -1,5 +1,6 @@
 // An immutable snapshot of a trained network, and the one call that every decision makes.
 
+import Base
 import Neural
 
 /// Actor and critic as they stood when published. Shared by all event loops; each brings its own scratch.

@@ -1,5 +1,6 @@
 // How a policy is stored: a header that says what it is, the shape, the weights, and a checksum.
 
+import Base
 import Neural
 import Scaling
 

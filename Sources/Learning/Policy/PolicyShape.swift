@@ -1,5 +1,6 @@
 // The sizes that define a policy: what it reads, what it remembers, and what it chooses.
 
+import Base
 import Neural
 import Scaling
 

@@ -1,5 +1,7 @@
 // What a guard changed and why: the part of an explanation that shows how a proposal became an answer.
 
+import Base
+
 /// One change by one guard to one dimension.
 public struct GuardRecord: Sendable, Equatable {
     /// The guards, in the order in which they are applied (DESIGN section 4), save that `memoryNeed` comes after

@@ -1,5 +1,7 @@
 // What the guards remember of one application: counts asked for, and changes of direction within the hour.
 
+import Base
+
 /// The memory of the guards (about 0.5 KB).
 public struct GuardState: Sendable {
     var requested = SlidingMaximum()

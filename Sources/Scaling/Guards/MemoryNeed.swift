@@ -47,7 +47,7 @@ public struct MemoryNeed: Sendable, Equatable {
     ///   - known: share of those 60 slots that were seen.
     ///   - oomFloor: the highest limit in MiB that replicas were killed at within the last hour, 0 for none.
     ///   - isKilling: replicas were killed in the step that just ended.
-    init(
+    public init(
         limit: Double, peaks: (ten: Double, sixty: Double), known: Double, oomFloor: Double, isKilling: Bool,
         margins: Margins
     ) {

@@ -1,5 +1,7 @@
 // Whether an observation can be trusted: what is wrong with it, judged by itself and against its predecessor.
 
+import Base
+
 /// What was noticed about one observation. Some of it forbids to act, some forbids to scale down, some is only told.
 public struct ObservationQuality: OptionSet, Sendable, Hashable {
     public let rawValue: UInt32

@@ -4,6 +4,7 @@
 // decaying_histogram}.go and model/aggregations_config.go. CPU and memory have the same 176 buckets but for the size of
 // the first: bucket b begins at first * (1.05^b - 1) / 0.05. Weights are 32-bit, a histogram has 0.7 KB.
 
+import Base
 import Glibc
 
 /// Weighted, exponentially bucketed, decaying histogram.

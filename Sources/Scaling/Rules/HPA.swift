@@ -4,6 +4,8 @@
 // and horizontal.go (several metrics, stabilisation, scale-up cap), described in
 // kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale.
 
+import Base
+
 /// The horizontal rule of one application, with the history that its down-scale stabilisation needs.
 public struct HPA: Sendable {
     /// One metric of a decision: its measured value as a fraction of the limit, and the value it shall have.

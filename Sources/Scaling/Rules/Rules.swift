@@ -1,5 +1,7 @@
 // The rules that act when no policy may: HPA on replicas, VPA on a replica's size. Also what policies are measured by.
 
+import Base
+
 /// The fallback controller of one application, with its whole history (about 2 KB).
 public struct Rules: Sendable {
     /// Which dimensions the rules change; the others keep their current size.

@@ -1,5 +1,7 @@
 // The highest count that was asked for within the last so many seconds: what down-scale stabilisation looks at.
 
+import Base
+
 /// Exact maximum over a sliding time window, in constant space.
 ///
 /// A monotonic queue: an entry is dropped as soon as a later one is at least as high, so what remains falls strictly

@@ -4,6 +4,7 @@
 // aggregations_config}.go for what is aggregated, logic/{estimator,recommender}.go for what is made of it. One sample
 // per observation (the mean over replicas) stands for Kubernetes' sample per container and minute.
 
+import Base
 import Glibc
 
 /// The vertical rule of one application: histograms of CPU use and of daily memory peaks.

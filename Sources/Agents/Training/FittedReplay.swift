@@ -1,0 +1,168 @@
+// What the rules and candidates would earn on the load that was recorded, in a cluster fitted to the application.
+
+import ClusterModel
+import Deciding
+import Learning
+import Scaling
+
+/// A replay of recorded load. Every controller meets the same load and the same noise, so that differences between
+/// them are far better known than what each earns.
+public struct FittedReplay: Sendable {
+    /// Decision steps at the beginning that do not count: histories fill.
+    public let warmUpSteps: Int
+    /// Decision steps of a window.
+    public let windowSteps: Int
+    public let application: FittedApplication
+    let profile: Profile
+    let initial: Allocation
+    /// As they know the application at the beginning of a run.
+    private let rulesAtStart: DecisionCore
+    /// Requests per second in each sub-step.
+    let load: [Double]
+    let subSteps: Int
+    private let seed: UInt64
+
+    /// - Parameters:
+    ///   - steps: consecutive, oldest first.
+    ///   - fixedCpu: the CPU limit that the owner configured; the rules do not size CPU.
+    /// - Returns: `nil` when the application cannot be identified from the steps.
+    public init?(
+        _ steps: [RecordedStep], profile: Profile, fixedCpu: Int?, warmUpSteps: Int, windowSteps: Int, seed: UInt64
+    ) {
+        guard let first = steps.first, let rates = Self.rates(steps),
+            let fitted = SystemIdentification.fit(steps, profile: profile)
+        else { return nil }
+        application = fitted
+        self.profile = profile
+        var rules = DecisionCore(profile, fixedCpu: fixedCpu)
+        rules.remember(steps.map { ($0.observation, $0.allocation) })
+        rulesAtStart = rules
+        self.warmUpSteps = warmUpSteps
+        self.windowSteps = max(1, windowSteps)
+        self.seed = seed
+        initial = first.allocation
+        subSteps = max(1, Int(Double(profile.stepSeconds) / Cluster.subStepSeconds))
+        load = Self.withBursts(
+            Self.interpolated(rates, subSteps: subSteps), behind: steps, of: fitted.service,
+            profile: profile, subSteps: subSteps)
+    }
+
+    /// Recorded steps.
+    public var steps: Int { load.count / subSteps }
+
+    /// Windows that a run gives.
+    public var windows: Int { max(0, load.count / subSteps - warmUpSteps) / windowSteps }
+
+    /// The rate of every step; one that was not measured is taken to be its predecessor's. `nil` when too many are
+    /// unknown: load that was not measured cannot be replayed.
+    private static func rates(_ steps: [RecordedStep]) -> [Double]? {
+        guard steps.count(where: { $0.isRateKnown }) * 5 >= steps.count * 4 else { return nil }
+        var last = steps.first { $0.isRateKnown }?.rate ?? 0
+        return steps.map { step in
+            if step.isRateKnown { last = step.rate ?? 0 }
+            return last
+        }
+    }
+
+    /// Rates of steps as rates of sub-steps, linear between the middles of steps.
+    private static func interpolated(_ rates: [Double], subSteps: Int) -> [Double] {
+        var result: [Double] = []
+        result.reserveCapacity(rates.count * subSteps)
+        for index in 0..<rates.count * subSteps {
+            let position = (Double(index) + 0.5) / Double(subSteps) - 0.5
+            let left = min(max(Int(position.rounded(.down)), 0), rates.count - 1)
+            let right = min(left + 1, rates.count - 1)
+            result.append(rates[left] + (rates[right] - rates[left]) * min(max(position - Double(left), 0), 1))
+        }
+        return result
+    }
+
+    /// Adds to the load of each step the burst that explains its latency and its OOM kills.
+    ///
+    /// A minute's mean rate hides what happens within it. Where the measured latency is clearly above what an even load
+    /// would have given in the allocation that ran, or where replicas were killed that would not have been, the same
+    /// requests are assumed to have come in a burst of a few sub-steps, as high as needed. So a controller that keeps
+    /// more in reserve is credited with what it would have saved, and the recorded one gets what it got.
+    private static func withBursts(
+        _ load: [Double], behind steps: [RecordedStep], of service: ServiceModel, profile: Profile, subSteps: Int
+    ) -> [Double] {
+        guard let first = steps.first, subSteps >= burst.count else { return load }
+        var load = load
+        var dynamics = ClusterDynamics()
+        dynamics.resize = profile.resize
+        dynamics.workDeviation = 0
+        var cluster = Cluster(
+            service: service, profile: profile, initial: first.allocation, seed: 0, dynamics: dynamics)
+        for (index, step) in steps.enumerated() {
+            let range = index * subSteps..<(index + 1) * subSteps
+            let even = load[range]
+            func outcome(_ load: ArraySlice<Double>) -> StepOutcome {
+                var copy = cluster
+                return copy.step(desired: step.allocation, load: load)
+            }
+            let calm = outcome(even)
+            let slow = step.positive(step.observation.latencySeconds).flatMap {
+                $0 > burstFrom * calm.latencySeconds ? $0 : nil
+            }
+            let isKilled = (step.observation.oomKills ?? 0) > 0
+            if slow != nil || (isKilled && calm.oomKills == 0) {
+                let place = index * 5 % (subSteps - burst.count + 1)
+                var (low, high) = (0.0, burstMax)
+                for _ in 0..<7 {
+                    let middle = (low + high) / 2
+                    let found = outcome(bursting(even, by: middle, at: place))
+                    let explains = found.latencySeconds >= slow ?? 0 && (found.oomKills > 0 || !isKilled)
+                    if explains { high = middle } else { low = middle }
+                }
+                load.replaceSubrange(range, with: bursting(even, by: high, at: place))
+            }
+            _ = cluster.step(desired: step.allocation, load: load[range])
+        }
+        return load
+    }
+
+    /// A latency this much above the even load's is more than noise.
+    private static let burstFrom = 1.15
+    /// Highest burst, as a multiple of the even load.
+    private static let burstMax = 8.0
+    /// The form of a burst: it rises at once and decays.
+    private static let burst = [1.0, 0.6, 0.3]
+
+    /// The same number of requests, some of them in a burst.
+    private static func bursting(_ load: ArraySlice<Double>, by height: Double, at place: Int) -> ArraySlice<Double> {
+        var result = load
+        let total = load.reduce(0, +)
+        for (offset, share) in burst.enumerated() { result[load.startIndex + place + offset] *= 1 + height * share }
+        let factor = total / max(result.reduce(0, +), 1e-9)
+        for index in result.indices { result[index] *= factor }
+        return result
+    }
+
+    /// Mean step reward (alpha form, 0...1) of each window under the rules.
+    public func rules() -> [Double] {
+        var controller = DecisionController(rules: rulesAtStart)
+        return play { controller.decide($0, current: $1) }
+    }
+
+    /// The same under a policy, greedy and behind the guards, as served.
+    public func policy(_ policy: Policy) -> [Double] {
+        var controller = DecisionController(policy: policy, profile: profile)
+        return play { controller.decide($0, current: $1) }
+    }
+
+    private func play(_ decide: (Observation, Allocation) -> Allocation) -> [Double] {
+        var dynamics = ClusterDynamics()
+        dynamics.resize = profile.resize
+        var cluster = Cluster(
+            service: application.service, profile: profile, initial: initial, seed: seed, dynamics: dynamics)
+        var rewards = [Double](repeating: 0, count: windows)
+        var outcome: StepOutcome?
+        for step in 0..<warmUpSteps + windows * windowSteps {
+            let desired = outcome.map { decide($0.observation, cluster.allocation) } ?? cluster.allocation
+            let new = cluster.step(desired: desired, load: load[step * subSteps..<(step + 1) * subSteps])
+            if step >= warmUpSteps { rewards[(step - warmUpSteps) / windowSteps] += new.reward / Double(windowSteps) }
+            outcome = new
+        }
+        return rewards
+    }
+}

@@ -1,0 +1,255 @@
+// The one path from an observation to an allocation: check, rules, encode, propose, guard. Pure: no clock, no store.
+//
+// Server, simulator, evaluation, training, teaching and replay all decide through this type, so that what is measured in
+// one of them holds in the others.
+
+import Base
+import Learning
+import Scaling
+
+/// What one application's decisions depend on between observations, and the steps of a decision in their order:
+/// `perceive` an observation, `propose` by a policy, `settle` on an allocation.
+public struct DecisionCore: Sendable {
+    public let space: ActionSpace
+    private let choiceCount: Int
+
+    public private(set) var profile: Profile
+    /// How the rules are set, but for the CPU size, which follows what the owner configured.
+    private var ruleOptions: Rules.Options?
+    /// Of the memory that is kept and raised to for a policy.
+    private let margins: MemoryNeed.Margins
+
+    var checker = ObservationChecker()
+    var guards = GuardState()
+    var rules: Rules
+    var encoder: StateEncoder
+    /// A recurrent policy's hidden state, empty for a feed-forward one.
+    public internal(set) var memory: [Float] = []
+    /// CPU limit of a replica as its owner configured it, in millicores.
+    public internal(set) var configuredCpu: Int?
+    /// The allocation that was observed last.
+    public internal(set) var lastCurrent: Allocation?
+    /// The last answer, `nil` before the first.
+    public internal(set) var lastAnswer: Allocation?
+
+    /// - Parameters:
+    ///   - options: of the rules; `nil` takes the profile's `fallback`.
+    ///   - fixedCpu: what the owner configured, when that is known before the first observation.
+    public init(
+        _ profile: Profile, space: ActionSpace = .standard, options: Rules.Options? = nil, fixedCpu: Int? = nil,
+        margins: MemoryNeed.Margins = .serving
+    ) {
+        self.profile = profile
+        self.space = space
+        choiceCount = space.choiceCount
+        self.margins = margins
+        ruleOptions = options
+        rules = Rules(profile)
+        encoder = StateEncoder(profile)
+        configuredCpu = fixedCpu
+        configureRules()
+    }
+
+    /// Replaces the profile; everything that was learned of the application stays.
+    public mutating func update(_ profile: Profile) {
+        self.profile = profile
+        rules.profile = profile
+        encoder.profile = profile
+        configureRules()
+    }
+
+    /// The rules do not size CPU (HPA's metric depends on it), so they need to know what the owner had configured:
+    /// without it they could not undo what a policy did to it.
+    mutating func configureRules() {
+        rules.options = ruleOptions ?? Rules.Options(profile)
+        if rules.options.fixedCpu == nil { rules.options.fixedCpu = configuredCpu }
+    }
+
+    // MARK: Perceive
+
+    /// Everything that only depends on observations, and happens once for each.
+    ///
+    /// - Parameters:
+    ///   - now: seconds, the clock that orders observations.
+    ///   - isCredited: whether the previous decision was carried out, so that what was measured is its doing.
+    public mutating func perceive(_ observation: Observation, at now: Double, isCredited: Bool = true) -> Perception {
+        let quality = checker.check(observation, answered: lastAnswer, profile: profile, now: now)
+        let current = observation.allocation(otherwise: lastAnswer ?? Self.assumed(profile))
+        let parts = Reward.step(observation, profile)
+        let earned = isCredited && observation.applied && !quality.contains(.gap)
+        let penalized = Reward.penalized(
+            parts, observation: observation, previous: lastCurrent ?? current, decided: current, profile: profile)
+        lastCurrent = current
+        if configuredCpu == nil, let cpu = observation.cpuMillicores {
+            configuredCpu = cpu
+            configureRules()
+        }
+        let wanted = rules.recommend(observation, current: current, time: now)
+        encoder.observe(observation, allocation: current, parts: parts, memoryTarget: rules.memoryTarget, time: now)
+        if encoder.isFresh { memory = [] }
+        return Perception(
+            observation: observation, time: now, quality: quality, current: current, rules: wanted, parts: parts,
+            isCredited: earned, penalized: penalized, memoryNeed: encoder.memoryNeed(margins))
+    }
+
+    /// Takes in what replicas used before time 0, so that the rules begin as if they had known the application for long.
+    ///
+    /// OOM kills are left out: whoever acted then may have given less than the rules would have.
+    public mutating func remember(_ steps: [(observation: Observation, allocation: Allocation)]) {
+        for (index, step) in steps.enumerated() {
+            var observation = step.observation
+            observation.oomKills = nil
+            let time = Double((index - steps.count) * profile.stepSeconds)
+            _ = rules.recommend(observation, current: step.allocation, time: time)
+        }
+    }
+
+    /// Limits of an application that has never told them: in the middle of what the profile allows.
+    private static func assumed(_ profile: Profile) -> Allocation {
+        profile.clamp(Allocation(replicas: profile.minReplicas, cpuMillicores: 1000, memoryBytes: 1 << 30))
+    }
+
+    /// The state vector and the legal choices after `perceive`; as yet without an action.
+    public func experience(_ perception: Perception) -> Experience {
+        let state = [Float](unsafeUninitializedCapacity: StateEncoder.count) { buffer, count in
+            buffer.initialize(repeating: 0)
+            encoder.write(into: buffer)
+            count = StateEncoder.count
+        }
+        return Experience(
+            state: state, mask: legalChoices(perception), action: space.noop, logProbability: 0, value: 0,
+            memory: memory)
+    }
+
+    /// A bit for every choice of all heads, the first one lowest.
+    public func legalChoices(_ perception: Perception) -> UInt32 {
+        space.maskBits(for: perception.current, profile, memoryFloor: perception.memoryNeed.keep)
+    }
+
+    /// The same as one byte a choice, into at least as many elements.
+    public func write(mask: UnsafeMutableBufferPointer<UInt8>, _ perception: Perception) {
+        space.writeMask(for: perception.current, profile, memoryFloor: perception.memoryNeed.keep, into: mask)
+    }
+
+    /// The state vector into at least `StateEncoder.count` elements.
+    public func write(state: UnsafeMutableBufferPointer<Float>) { encoder.write(into: state) }
+
+    // MARK: Propose
+
+    /// What `policy` wants; its choice goes into `experience`, its hidden state moves on.
+    ///
+    /// - Parameters:
+    ///   - embedding: `policy.shape.embeddingSize` values; empty stands for zeros.
+    ///   - bias: added to the logits, empty for none.
+    ///   - sampling: draws the action from the policy's probabilities; `nil` takes the most probable.
+    /// - Returns: `nil` when the policy's shape does not fit or its numbers are not finite.
+    public mutating func propose(
+        _ perception: Perception, by policy: Policy, embedding: [Float] = [], bias: [Float] = [],
+        scratch: PolicyScratch, sampling: inout RandomGenerator?, into experience: inout Experience
+    ) -> Proposal? {
+        let shape = policy.shape
+        guard shape.observationSize == experience.state.count, shape.actionCount == choiceCount else { return nil }
+        if shape.memorySize > 0 {
+            if memory.count != shape.memorySize { memory = shape.emptyMemory() }
+            shape.record(reward: Float(perception.penalized ?? 0), memory: &memory)
+            experience.memory = memory
+        }
+        var embedding = embedding
+        if embedding.count != shape.embeddingSize {
+            guard embedding.isEmpty else { return nil }
+            embedding = [Float](repeating: 0, count: shape.embeddingSize)
+        }
+        let choices = choiceCount
+        experience.state.withUnsafeBufferPointer { state in
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: choices) { bytes in
+                for choice in 0..<choices { bytes[choice] = UInt8(experience.mask >> UInt32(choice) & 1) }
+                let mask = UnsafeBufferPointer(bytes)
+                embedding.withUnsafeBufferPointer { embedding in
+                    bias.withUnsafeBufferPointer { bias in
+                        memory.withUnsafeMutableBufferPointer { memory in
+                            if sampling != nil {
+                                policy.decide(
+                                    observation: state, embedding: embedding, mask: mask, memory: memory, bias: bias,
+                                    scratch: scratch, sampling: &sampling!)
+                            } else {
+                                policy.decide(
+                                    observation: state, embedding: embedding, mask: mask, memory: memory, bias: bias,
+                                    scratch: scratch)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        experience.value = scratch.value
+        guard scratch.isFinite else { return nil }
+        var action = Action(count: scratch.actions.count)
+        for head in 0..<action.count { action[head] = Int(scratch.actions[head]) }
+        experience.action = action
+        experience.logProbability = scratch.logProbability
+        return Proposal(
+            allocation: outcome(of: action, from: perception),
+            probability: exponential(Double(scratch.logProbability)), value: Double(scratch.value))
+    }
+
+    /// What `action` makes of the present allocation.
+    public func outcome(of action: Action, from perception: Perception) -> Allocation {
+        space.apply(action, to: perception.current, profile)
+    }
+
+    // MARK: Settle
+
+    /// What is answered: the proposal, or the rules' without one, behind the guards.
+    ///
+    /// - Parameters:
+    ///   - proposed: a policy's wish; `nil` lets the rules act.
+    ///   - capacity: see `Guards.apply`.
+    public mutating func settle(
+        _ perception: Perception, proposed: Allocation?, controls: Controls = Controls(), capacity: Capacity? = nil
+    ) -> Settlement {
+        let wanted = proposed ?? perception.rules
+        let guarded = Guards.apply(
+            wanted, current: perception.current, rules: perception.rules, quality: perception.quality, profile: profile,
+            controls: controls, memory: proposed == nil ? .none : perception.memoryNeed, capacity: capacity,
+            state: &guards, time: perception.time)
+        lastAnswer = guarded.allocation
+        let source: Source =
+            switch guarded.override {
+            case .hold: .hold
+            case .pin: .pin
+            case .rules: .rules
+            case nil: proposed == nil ? .rules : .policy
+            }
+        return Settlement(
+            proposed: wanted, guarded: guarded, source: source,
+            reason: DecisionReason.of(
+                perception.observation, parts: perception.parts, quality: perception.quality,
+                current: perception.current, guarded: guarded, profile: profile))
+    }
+
+    /// The legal choices nearest to what was answered: the rules' doing in a policy's terms, to be learned from.
+    public func nearestAction(to settled: Settlement, from perception: Perception, legal: UInt32) -> Action {
+        space.nearest(to: settled.guarded.allocation, from: perception.current, profile, legal: legal)
+    }
+
+    /// Writes what was really done into a recurrent policy's hidden state; its reward is written when it is known.
+    public mutating func record(_ action: Action, for policy: Policy) {
+        let shape = policy.shape
+        guard shape.memorySize > 0, memory.count == shape.memorySize else { return }
+        shape.record(actions: (0..<action.count).map { action[$0] }, reward: 0, memory: &memory)
+    }
+
+    /// Moves a recurrent policy's hidden state over a decision that was made before a restart.
+    public mutating func catchUp(_ experience: Experience, with policy: Policy) {
+        guard policy.shape.memorySize > 0, memory.count == policy.shape.memorySize else { return }
+        let scratch = policy.makeScratch()
+        experience.state.withUnsafeBufferPointer { state in
+            experience.maskBytes(count: choiceCount).withUnsafeBufferPointer { mask in
+                memory.withUnsafeMutableBufferPointer {
+                    policy.decide(observation: state, mask: mask, memory: $0, scratch: scratch)
+                }
+            }
+        }
+        record(experience.action, for: policy)
+    }
+}

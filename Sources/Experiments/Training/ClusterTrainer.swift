@@ -1,0 +1,256 @@
+// Training across generated applications: how the base policy that ships with the product is made (LEARNING).
+
+import Base
+import ClusterModel
+import Deciding
+import Learning
+import Neural
+import Scaling
+
+/// PPO over many applications side by side. Deterministic for a seed, whatever `spread` runs at the same time.
+public struct ClusterTrainer {
+    public struct Options: Sendable {
+        /// Steps of an episode, as the service has them.
+        public var episodeSteps = 100
+        /// Episodes in all.
+        public var episodes = 60_000
+        public var recurrentSize = 32
+        /// Widths of the hidden layers of actor and critic.
+        public var hidden = [64, 64]
+        public var ppo = PPO.Options.cluster
+        /// Updates after which every seat moves on to another application. Then its generator is all there is of it,
+        /// and a checkpoint is short: `encode` wants a multiple of this.
+        public var renewal = 150
+        /// What gives the policy an embedding of its application, by the episodes of the present stay so far; `nil` for a
+        /// policy without one (as the base policy is).
+        public var encoder: BaseEncoder?
+
+        public init() {}
+
+        /// Updates in all.
+        public var updates: Int { max(1, episodes / ppo.episodesPerUpdate) }
+    }
+
+    /// How training stands after an update.
+    public struct Progress: Sendable {
+        public let episodes: Int
+        public let totalEpisodes: Int
+        /// Means over the update's steps: reported reward x 100, priced reward x 100, share of violations, OOM kills and
+        /// replica changes an episode. Played with exploration: the greedy policy is better.
+        public let r: Double
+        public let pricedReward: Double
+        public let violationRate: Double
+        public let oomKills: Double
+        public let changes: Double
+        public let diagnostics: PPO.Diagnostics
+    }
+
+    /// One application at a time, and the policy's memory of it.
+    private struct Seat {
+        var environment: ClusterEnvironment
+        var memory: [Float]
+        var generator: RandomGenerator
+        /// Of the present stay, the last ones; kept when there is an encoder.
+        var trajectories: [Episode] = []
+        var totals = Totals()
+    }
+
+    /// Episodes of a stay that are encoded.
+    private static let encodedEpisodes = 2
+
+    /// Parts that a minibatch's gradient is summed from, whatever the number of threads: a sum's rounding depends on it.
+    private static let shards = 2
+
+    public let options: Options
+    public private(set) var ppo: PPO
+    public private(set) var episodesDone = 0
+    private var seats: [Seat]
+
+    public init(curriculum: ClusterCurriculum, options: Options = Options(), seed: UInt64) {
+        var options = options
+        if options.ppo.finalLearningRate != nil { options.ppo.annealedUpdates = options.updates }
+        self.options = options
+        let shape = PolicyShape.cluster(
+            space: curriculum.space, recurrentSize: options.recurrentSize,
+            embeddingSize: options.encoder?.size ?? 0, hidden: options.hidden, additional: curriculum.isExtended ? TransferFeatures.count : 0)
+        ppo = PPO(shape: shape, options: options.ppo, seed: seed)
+        var generator = RandomGenerator(seed: seed ^ 0x5EED)
+        seats = (0..<options.ppo.episodesPerUpdate).map { _ in
+            Seat(
+                environment: ClusterEnvironment(curriculum), memory: shape.emptyMemory(), generator: generator.split())
+        }
+    }
+
+    /// Continues from a policy, for fine-tuning and for transfer (TL).
+    public init(curriculum: ClusterCurriculum, from policy: Policy, options: Options, seed: UInt64) {
+        self.init(curriculum: curriculum, options: options, seed: seed)
+        ppo = PPO(policy: policy, options: self.options.ppo, seed: seed)
+    }
+
+    /// Whether all episodes were played.
+    public var isDone: Bool { episodesDone >= options.episodes }
+
+    /// The policy as it stands.
+    public var policy: Policy { ppo.policy }
+
+    private var isRenewing: Bool { episodesDone / seats.count % options.renewal == 0 }
+
+    /// Plays one episode in every seat and learns from them.
+    public mutating func update(spread: ParallelFor = sequentially) -> Progress {
+        let policy = ppo.policy
+        let isRenewing = isRenewing
+        let (steps, encoder) = (options.episodeSteps, options.encoder)
+        var episodes = [Episode](repeating: Episode(), count: seats.count)
+        episodes.withUnsafeMutableBufferPointer { episodes in
+            seats.withUnsafeMutableBufferPointer { seats in
+                spread(seats.count) { index in
+                    if isRenewing { Self.renew(&seats[index], number: index, steps: steps) }
+                    episodes[index] = Self.play(&seats[index], policy: policy, encoder: encoder, steps: steps)
+                }
+            }
+        }
+        let diagnostics = ppo.update(episodes, shards: Self.shards, spread: spread)
+        episodesDone += episodes.count
+        return progress(diagnostics)
+    }
+
+    /// Updates until done. `report` may return false to stop early.
+    public mutating func run(
+        report: (Progress) -> Bool = { _ in true }, spread: ParallelFor = sequentially
+    ) {
+        while !isDone {
+            guard report(update(spread: spread)) else { return }
+        }
+    }
+
+    /// Seats begin staggered, so that every update has young and old stays in it.
+    private static func renew(_ seat: inout Seat, number: Int, steps: Int) {
+        let longest = max(1, seat.environment.curriculum.staySteps / steps)
+        seat.environment.reset(using: &seat.generator, stay: (1 + number % longest) * steps)
+        seat.memory = [Float](repeating: 0, count: seat.memory.count)
+        seat.trajectories = []
+    }
+
+    private func progress(_ diagnostics: PPO.Diagnostics) -> Progress {
+        let totals = seats.reduce(into: Totals()) { $0.add($1.totals) }
+        let episodes = Double(seats.count)
+        let steps = max(totals.steps, 1)
+        return Progress(
+            episodes: episodesDone, totalEpisodes: options.episodes, r: totals.reward / steps * 100,
+            pricedReward: totals.priced / steps * 100, violationRate: totals.violations / steps,
+            oomKills: totals.oomKills / episodes, changes: totals.changes / episodes, diagnostics: diagnostics)
+    }
+
+    /// Sums over one episode, or several.
+    private struct Totals {
+        var steps = 0.0
+        var reward = 0.0
+        var priced = 0.0
+        var violations = 0.0
+        var oomKills = 0.0
+        var changes = 0.0
+
+        mutating func add(_ outcome: StepOutcome, priced: Float) {
+            steps += 1
+            reward += outcome.reward
+            self.priced += Double(priced)
+            violations += outcome.violated ? 1 : 0
+            oomKills += Double(outcome.oomKills)
+            changes += outcome.replicasChanged ? 1 : 0
+        }
+
+        mutating func add(_ other: Totals) {
+            steps += other.steps
+            reward += other.reward
+            priced += other.priced
+            violations += other.violations
+            oomKills += other.oomKills
+            changes += other.changes
+        }
+    }
+
+    private static func play(
+        _ seat: inout Seat, policy: Policy, encoder: BaseEncoder?, steps: Int
+    ) -> Episode {
+        let shape = policy.shape
+        let scratch = policy.makeScratch()
+        seat.totals = Totals()
+        var episode = Episode()
+        episode.reserve(steps: steps, shape: shape)
+        if seat.environment.isOver {
+            seat.environment.reset(using: &seat.generator)
+            seat.memory = shape.emptyMemory()
+            seat.trajectories = []
+        }
+        let embedding = encoder?.embed(seat.trajectories) ?? []
+        episode.initialMemory = seat.memory
+        episode.embedding = embedding
+        var state = [Float](repeating: 0, count: shape.observationSize)
+        var mask = [UInt8](repeating: 1, count: shape.actionCount)
+        for _ in 0..<steps where !seat.environment.isOver {
+            state.withUnsafeMutableBufferPointer { seat.environment.observe(into: $0) }
+            mask.withUnsafeMutableBufferPointer { seat.environment.legal(into: $0) }
+            state.withUnsafeBufferPointer { state in
+                mask.withUnsafeBufferPointer { mask in
+                    embedding.withUnsafeBufferPointer { embedding in
+                        seat.memory.withUnsafeMutableBufferPointer { memory in
+                            policy.decide(
+                                observation: state, embedding: embedding, mask: mask, memory: memory,
+                                scratch: scratch, sampling: &seat.generator)
+                        }
+                    }
+                    episode.append(observation: state, mask: mask, decision: scratch)
+                }
+            }
+            let outcome = seat.environment.step(UnsafeBufferPointer(scratch.actions), using: &seat.generator)
+            episode.rewards.append(outcome.reward)
+            shape.record(reward: outcome.reward, memory: &seat.memory)
+            seat.totals.add(seat.environment.outcome, priced: outcome.reward)
+        }
+        state.withUnsafeMutableBufferPointer { seat.environment.observe(into: $0) }
+        episode.bootstrapValue = state.withUnsafeBufferPointer { state in
+            embedding.withUnsafeBufferPointer { embedding in
+                seat.memory.withUnsafeBufferPointer {
+                    policy.value(observation: state, embedding: embedding, memory: $0, scratch: scratch)
+                }
+            }
+        }
+        if encoder != nil { seat.trajectories = Array((seat.trajectories + [episode]).suffix(encodedEpisodes)) }
+        return episode
+    }
+}
+
+extension ClusterTrainer {
+    /// Whether the run stands where `encode` may be called.
+    public var isAtCheckpoint: Bool { isRenewing || isDone }
+
+    /// Position, learner, and every seat's generator. A run that goes on from it gives the same bytes as one that was
+    /// never stopped.
+    /// - Precondition: `isAtCheckpoint`.
+    public func encode() -> [UInt8] {
+        precondition(isAtCheckpoint, "a checkpoint is written when the seats are renewed")
+        var writer = ByteWriter()
+        writer.write(UInt64(episodesDone))
+        writer.write(ppo.encode())
+        writer.write(UInt32(seats.count))
+        for seat in seats { seat.generator.encode(into: &writer) }
+        return writer.bytes
+    }
+
+    /// Goes on from what `encode` wrote in a run with the same curriculum and options.
+    /// - Throws: `CodingFailure` or `ByteReader.Failure`; then the trainer is as it was.
+    public mutating func restore(from bytes: [UInt8]) throws {
+        var reader = ByteReader(bytes)
+        let done = Int(clamping: try reader.integer(UInt64.self))
+        let learner = try PPO(decoding: try reader.byteArray())
+        guard learner.shape == ppo.shape, learner.options == ppo.options,
+            Int(try reader.integer(UInt32.self)) == seats.count
+        else { throw CodingFailure.wrongSize }
+        var generators: [RandomGenerator] = []
+        for _ in seats { generators.append(try RandomGenerator(from: &reader)) }
+        guard reader.isAtEnd else { throw CodingFailure.wrongSize }
+        ppo = learner
+        episodesDone = done
+        for index in seats.indices { seats[index].generator = generators[index] }
+    }
+}
