@@ -76,6 +76,14 @@ public struct ByteWriter: ~Copyable {
         write(UInt32(values.count))
         values.withUnsafeBytes { append($0) }
     }
+    /// The length (32 bits) of what `body` writes, then that.
+    @inlinable
+    public mutating func writeBlock(_ body: (inout ByteWriter) -> Void) {
+        let start = count
+        write(0 as UInt32)
+        body(&self)
+        (base + start).storeBytes(of: UInt32(count - start - 4).littleEndian, as: UInt32.self)
+    }
     @inlinable
     public mutating func write(_ text: String) {
         var text = text
