@@ -72,6 +72,8 @@ let package = Package(
             resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
         .target(name: "CCounter", path: "Tests/CCounter"),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux", "CCounter"], swiftSettings: strict),
+        .testTarget(
+            name: "DecidingTests", dependencies: ["Base", "Deciding", "Learning", "Scaling"], swiftSettings: strict),
         .testTarget(name: "NeuralTests", dependencies: ["Base", "Neural"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "ScalingTests", dependencies: ["Base", "Deciding", "Scaling"], swiftSettings: strict),
         .testTarget(name: "LearningTests", dependencies: ["Base", "Neural", "Learning", "CCounter"], exclude: ["Golden"], swiftSettings: strict),

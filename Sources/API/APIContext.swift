@@ -22,6 +22,8 @@ public final class APIContext: Sendable {
     let metrics = DecisionMetrics()
     /// Seconds since 1970 for an observation: the wall clock, or in a simulation the observation's own time.
     public let now: @Sendable (_ observed: Double?) -> Double
+    /// The clock is the observations' (`--clock observed`).
+    let followsObservedTime: Bool
     let loops: [LoopContext]
     /// Reads and writes of the database happen here: a loop must not wait for the disk.
     let background = DispatchQueue(label: "aware.api")
@@ -33,7 +35,7 @@ public final class APIContext: Sendable {
     public init(
         directory: ApplicationDirectory, registry: AgentRegistry, table: ServingTable, database: Database,
         recorder: Recorder, trainer: Trainer, controls: ControlDesk, events: EventHub,
-        access: AccessControl, idempotency: IdempotencyDesk, loops: Int, lastSeq: Int64,
+        access: AccessControl, idempotency: IdempotencyDesk, loops: Int, lastSeq: Int64, followsObservedTime: Bool,
         now: @escaping @Sendable (_ observed: Double?) -> Double
     ) {
         self.directory = directory
@@ -47,6 +49,7 @@ public final class APIContext: Sendable {
         self.access = access
         self.idempotency = idempotency
         self.now = now
+        self.followsObservedTime = followsObservedTime
         // One more than there are loops: the background queue decides for applications that it has just created.
         self.loops = (0...loops).map { _ in LoopContext(table: table) }
         sequence = Atomic(lastSeq)
@@ -104,6 +107,12 @@ public final class APIContext: Sendable {
     /// Who asks, for the audit log.
     func caller(of request: borrowing Request) -> String {
         access.name(of: request) ?? (request.isUnixSocket ? "unix socket" : request.peer.host)
+    }
+
+    /// When an observation counts as made.
+    func now(_ observation: Observation, of agent: Agent?) -> Double {
+        if followsObservedTime, observation.time == nil, let next = agent?.nextStepTime { return next }
+        return now(observation.time)
     }
 
     /// The agent of a name, or 404.

@@ -64,9 +64,9 @@ public final class ApplicationDirectory: Sendable {
     }
 
     /// An application that nobody will know: for a dry run before the first decision.
-    func draft(_ name: String, at time: Double) throws -> Agent {
+    func draft(_ name: String, profile: Profile, at time: Double) throws -> Agent {
         try Self.check(name: name)
-        return try make(id: 0, name, profile: Profile(), at: time)
+        return try make(id: 0, name, profile: profile, at: time)
     }
 
     private func make(id: Int64, _ name: String, profile: Profile, at time: Double) throws -> Agent {

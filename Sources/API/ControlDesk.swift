@@ -69,6 +69,7 @@ public final class ControlDesk: Sendable {
             controls.pinUntil = stored.pin?.until
             controls.paused = stored.mode == .pause
             controls.freezeDown = stored.mode == .freezeDown
+            controls.freezeUp = stored.mode == .freezeUp
             controls.approved = stored.approved
             controls.episodeEnded = stored.episodeEnded
         }

@@ -53,17 +53,18 @@ public struct DecisionController {
     ///   - embedding: the workload's, for a policy that reads one; empty stands for zeros.
     ///   - noOpBias: added to the logit of every head's no-op: a mild dislike of change.
     ///   - sampling: draws actions from the policy's probabilities, as PPO needs it; `nil` takes the most probable.
+    ///   - core: what is known of the application; `nil` begins with nothing.
     ///   - additional: for a policy whose observations are longer than the state vector.
     public init(
         policy: Policy, profile: Profile, space: ActionSpace = .standard, embedding: [Float] = [],
         noOpBias: [Float] = [], sampling: RandomGenerator? = nil, additional: (any StateExtension)? = nil,
-        recordsAfter: Int? = nil
+        knowing core: DecisionCore? = nil, recordsAfter: Int? = nil
     ) {
         let size = StateEncoder.count + (additional.map { type(of: $0).count } ?? 0)
         precondition(
             policy.shape.heads == space.headSizes && policy.shape.observationSize == size,
             "the policy was made for another action space or state")
-        core = DecisionCore(profile, space: space)
+        self.core = core ?? DecisionCore(profile, space: space)
         self.policy = policy
         self.embedding = embedding
         self.sampling = sampling

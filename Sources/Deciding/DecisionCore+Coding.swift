@@ -12,6 +12,7 @@ extension DecisionCore {
         guards.encode(into: &writer)
         rules.encode(into: &writer)
         encoder.encode(into: &writer)
+        floor.encode(into: &writer)
     }
 
     /// Reads what `encode` wrote.
@@ -30,6 +31,8 @@ extension DecisionCore {
         core.guards = try GuardState(from: &reader)
         core.rules = try Rules(profile, from: &reader)
         core.encoder = try StateEncoder(profile, from: &reader)
+        // States before the floor end here: it begins with what is observed next.
+        if !reader.isAtEnd { core.floor = try MemoryFloor(from: &reader) }
         core.lastAnswer = lastAnswer
         core.lastCurrent = lastCurrent
         core.configureRules()

@@ -16,12 +16,11 @@ public struct DecisionCore: Sendable {
     public private(set) var profile: Profile
     /// How the rules are set, but for the CPU size, which follows what the owner configured.
     private var ruleOptions: Rules.Options?
-    /// Of the memory that is kept and raised to for a policy.
-    private let margins: MemoryNeed.Margins
 
     var checker = ObservationChecker()
     var guards = GuardState()
     var rules: Rules
+    var floor = MemoryFloor()
     var encoder: StateEncoder
     /// A recurrent policy's hidden state, empty for a feed-forward one.
     public internal(set) var memory: [Float] = []
@@ -36,13 +35,11 @@ public struct DecisionCore: Sendable {
     ///   - options: of the rules; `nil` takes the profile's `fallback`.
     ///   - fixedCpu: what the owner configured, when that is known before the first observation.
     public init(
-        _ profile: Profile, space: ActionSpace = .standard, options: Rules.Options? = nil, fixedCpu: Int? = nil,
-        margins: MemoryNeed.Margins = .serving
+        _ profile: Profile, space: ActionSpace = .standard, options: Rules.Options? = nil, fixedCpu: Int? = nil
     ) {
         self.profile = profile
         self.space = space
         choiceCount = space.choiceCount
-        self.margins = margins
         ruleOptions = options
         rules = Rules(profile)
         encoder = StateEncoder(profile)
@@ -73,23 +70,56 @@ public struct DecisionCore: Sendable {
     ///   - now: seconds, the clock that orders observations.
     ///   - isCredited: whether the previous decision was carried out, so that what was measured is its doing.
     public mutating func perceive(_ observation: Observation, at now: Double, isCredited: Bool = true) -> Perception {
-        let quality = checker.check(observation, answered: lastAnswer, profile: profile, now: now)
+        let checked = checker.check(observation, answered: lastAnswer, profile: profile, now: now)
+        guard !checked.quality.holds else { return unbelieved(checked, at: now) }
+        let (observation, quality) = (checked.observation, checked.quality)
         let current = observation.allocation(otherwise: lastAnswer ?? Self.assumed(profile))
         let parts = Reward.step(observation, profile)
         let earned = isCredited && observation.applied && !quality.contains(.gap)
         let penalized = Reward.penalized(
             parts, observation: observation, previous: lastCurrent ?? current, decided: current, profile: profile)
+        let isOwners = follow(observation, quality)
         lastCurrent = current
-        if configuredCpu == nil, let cpu = observation.cpuMillicores {
-            configuredCpu = cpu
-            configureRules()
-        }
-        let wanted = rules.recommend(observation, current: current, time: now)
+        floor.observe(observation, limit: current.memoryBytes, isOwners: isOwners, time: now)
+        let wanted = rules.recommend(
+            observation, current: current, killedMax: floor.killedMaxBytes, isOwners: isOwners, time: now)
         encoder.observe(observation, allocation: current, parts: parts, memoryTarget: rules.memoryTarget, time: now)
         if encoder.isFresh { memory = [] }
         return Perception(
-            observation: observation, time: now, quality: quality, current: current, rules: wanted, parts: parts,
-            isCredited: earned, penalized: penalized, memoryNeed: encoder.memoryNeed(margins))
+            observation: observation, time: now, quality: quality, warnings: checked.warnings, current: current,
+            rules: wanted, parts: parts, usedCores: encoder.peakDemand, isCredited: earned, penalized: penalized,
+            memoryNeed: floor.need(at: now))
+    }
+
+    /// What cannot be believed contributes nothing: not its replicas and limits to the answer, not its metrics to any
+    /// history. The answer is the last one given.
+    private func unbelieved(_ checked: CheckedObservation, at now: Double) -> Perception {
+        let seen = profile.clamp(checked.observation.allocation(otherwise: lastAnswer ?? Self.assumed(profile)))
+        var kept = lastAnswer ?? seen
+        // Without metrics, or with those of a cache, what runs is still told truly: nothing of it is taken away.
+        if checked.quality.isDisjoint(with: .fromAnotherTime) { kept = kept.notBelow(seen) }
+        if checked.quality.contains(.noReplicas) { kept.replicas = 0 }
+        return Perception(
+            observation: checked.observation, time: now, quality: checked.quality, warnings: checked.warnings,
+            current: kept, rules: kept,
+            parts: RewardParts(sloPreservation: nil, utilization: nil, value: nil, violated: false), usedCores: nil,
+            isCredited: false, penalized: nil, memoryNeed: .none)
+    }
+
+    /// A size that is neither what was answered nor what ran before is its owner's wish: the rules keep to it.
+    ///
+    /// - Returns: whether the memory limit is the owner's, by hand.
+    private mutating func follow(_ observation: Observation, _ quality: ObservationQuality) -> Bool {
+        let isChanged = quality.contains(.limitsChanged)
+        if let cpu = observation.cpuMillicores {
+            let isOwners = isChanged && cpu != lastAnswer?.cpuMillicores && cpu != lastCurrent?.cpuMillicores
+            if configuredCpu == nil || isOwners {
+                configuredCpu = cpu
+                configureRules()
+            }
+        }
+        guard isChanged, let memory = observation.memoryBytes else { return false }
+        return memory != lastAnswer?.memoryBytes && memory != lastCurrent?.memoryBytes
     }
 
     /// Takes in what replicas used before time 0, so that the rules begin as if they had known the application for long.
@@ -101,6 +131,8 @@ public struct DecisionCore: Sendable {
             observation.oomKills = nil
             let time = Double((index - steps.count) * profile.stepSeconds)
             _ = rules.recommend(observation, current: step.allocation, time: time)
+            observation.oomKills = step.observation.oomKills.map { _ in 0 }
+            floor.observe(observation, limit: step.allocation.memoryBytes, isOwners: false, time: time)
         }
     }
 
@@ -208,10 +240,16 @@ public struct DecisionCore: Sendable {
         _ perception: Perception, proposed: Allocation?, controls: Controls = Controls(), capacity: Capacity? = nil
     ) -> Settlement {
         let wanted = proposed ?? perception.rules
+        if perception.current.replicas == 0 { return switchedOff(perception, wanted) }
+        var situation = GuardSituation()
+        situation.isPolicys = proposed != nil
+        situation.isBlind = perception.isBlind
+        situation.isViolated = perception.parts.violated
+        situation.usedCores = perception.usedCores
         let guarded = Guards.apply(
             wanted, current: perception.current, rules: perception.rules, quality: perception.quality, profile: profile,
-            controls: controls, memory: proposed == nil ? .none : perception.memoryNeed, capacity: capacity,
-            state: &guards, time: perception.time)
+            controls: controls, memory: perception.memoryNeed, situation: situation, capacity: capacity, state: &guards,
+            time: perception.time)
         lastAnswer = guarded.allocation
         let source: Source =
             switch guarded.override {
@@ -225,6 +263,16 @@ public struct DecisionCore: Sendable {
             reason: DecisionReason.of(
                 perception.observation, parts: perception.parts, quality: perception.quality,
                 current: perception.current, guarded: guarded, profile: profile))
+    }
+
+    /// `replicas: 0` by hand means, as to Kubernetes' autoscaler, that autoscaling is off. It stays off.
+    private mutating func switchedOff(_ perception: Perception, _ wanted: Allocation) -> Settlement {
+        var answer = profile.clamp(perception.current)
+        answer.replicas = 0
+        lastAnswer = answer
+        return Settlement(
+            proposed: wanted, guarded: Guarded(allocation: answer, records: GuardRecords(), override: .hold),
+            source: .hold, reason: .autoscalingOff)
     }
 
     /// The legal choices nearest to what was answered: the rules' doing in a policy's terms, to be learned from.

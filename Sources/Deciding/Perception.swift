@@ -8,16 +8,23 @@ public struct Perception: Sendable {
     /// Seconds.
     public var time: Double
     public var quality: ObservationQuality
-    /// What runs.
+    /// What is to be told of the observation.
+    public var warnings: [String]
+    /// What runs; for an observation that is not believed, what was answered last.
     public var current: Allocation
     /// What the rules would do.
     public var rules: Allocation
     public var parts: RewardParts
+    /// The most cores that the load took in all within ten minutes; `nil` when it is not known.
+    public var usedCores: Double?
     /// Whether what was measured is the previous decision's doing.
     public var isCredited: Bool
     /// The reward of the previous decision with the training penalties; `nil` when it cannot be known.
     public var penalized: Double?
     public var memoryNeed: MemoryNeed
+
+    /// Whether a policy lacks what it was trained with: the objective's measure, or the CPU use.
+    public var isBlind: Bool { parts.sloPreservation == nil || observation.cpuUtilization == nil }
 
     /// The reported reward of the previous decision, `nil` when it cannot be known.
     public var reward: Double? { isCredited ? parts.value : nil }

@@ -2,8 +2,12 @@
 
 /// One observation (DESIGN section 4). Only `replicas` is always there; whatever could not be measured is `nil`.
 public struct Observation: Sendable, Equatable {
-    /// Replicas that exist, ready or not.
+    /// Replicas that the scale object asks for. 0 says that autoscaling is off.
     public var replicas: Int
+    /// Replicas that exist, those that a rolling update adds for a while included.
+    public var existingReplicas: Int?
+    /// Whether a rolling update goes on: replicas that exist and their metrics are in flux.
+    public var rolloutInProgress = false
     /// CPU limit of one replica in millicores.
     public var cpuMillicores: Int?
     /// Memory limit of one replica in bytes.
@@ -11,6 +15,10 @@ public struct Observation: Sendable, Equatable {
     /// Usage over limit, mean over replicas: 0..1, above 1 when a limit is exceeded.
     public var cpuUtilization: Double?
     public var memoryUtilization: Double?
+    /// The highest memory use of any replica within the interval, over the limit: what an OOM kill depends on.
+    public var memoryPeakUtilization: Double?
+    /// Share of time in which tasks waited for memory (PSI, `container_pressure_memory_*`), 0..1.
+    public var memoryPressure: Double?
     /// Latency in seconds at the objective's percentile.
     public var latencySeconds: Double?
     /// SLO preservation 0..1, for callers that compute it themselves.

@@ -110,6 +110,23 @@ public struct Profile: Sendable, Equatable {
 
     public init() {}
 
+    /// The profile of an application that nobody described: the defaults, widened so that what runs may go on and grow.
+    public static func holding(_ observation: Observation) -> Profile {
+        var profile = Profile()
+        let (observation, _) = observation.readable()
+        let replicas = Swift.min(Swift.max(observation.replicas, observation.existingReplicas ?? 0), 1_000_000)
+        profile.maxReplicas = Swift.max(profile.maxReplicas, 2 * replicas)
+        if let cpu = observation.cpuMillicores {
+            profile.cpu.min = Swift.min(profile.cpu.min, cpu)
+            profile.cpu.max = Swift.max(profile.cpu.max, cpu)
+        }
+        if let memory = observation.memoryBytes, memory < 1 << 50 {
+            profile.memory.min = Swift.min(profile.memory.min, memory)
+            profile.memory.max = Swift.max(profile.memory.max, 2 * memory)
+        }
+        return profile
+    }
+
     /// The nearest allocation inside the limits. Replicas and sizes are clamped, not moved to the grid.
     public func clamp(_ allocation: Allocation) -> Allocation {
         Allocation(

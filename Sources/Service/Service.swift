@@ -37,6 +37,8 @@ public final class Service: Sendable {
     private let trainer: Trainer
     private let api: APIContext
     public let addresses: [ListenAddress]
+    /// The clock is the observations'.
+    public let followsObservedTime: Bool
     /// Every route that is served.
     public let routes: [(method: HTTPServer.Method, pattern: String)]
     public var dataFile: String { database.path }
@@ -80,6 +82,7 @@ public final class Service: Sendable {
             recorder: Recorder(sink: database), trainer: trainer, controls: controls,
             events: try EventHub(database: database), access: access,
             idempotency: try IdempotencyDesk(database: database), loops: options.loops, lastSeq: try database.lastSeq(),
+            followsObservedTime: options.followsObservedTime,
             now: clock(followsObservedTime: options.followsObservedTime))
         var server = ServerOptions()
         server.loops = options.loops
@@ -89,13 +92,15 @@ public final class Service: Sendable {
         ]
         server.hostFilter = security.hostFilter(isLoopbackOnly: isLoopbackOnly)
         server.onDrain = { loop in Routes.drained(loop: loop, api) }
-        return try Service(server, options.listen, api, database, trainer)
+        return try Service(
+            server, options.listen, api, database, trainer, followsObservedTime: options.followsObservedTime)
     }
 
     private init(
         _ options: ServerOptions, _ listen: [ListenAddress], _ api: APIContext, _ database: Store.Database,
-        _ trainer: Trainer
+        _ trainer: Trainer, followsObservedTime: Bool
     ) throws {
+        self.followsObservedTime = followsObservedTime
         self.api = api
         self.database = database
         self.trainer = trainer

@@ -7,7 +7,7 @@ import Scaling
 
 /// Demands on one application, with their reasons.
 public struct StoredControl: Sendable, Equatable {
-    public enum Mode: String, Sendable, CaseIterable { case running, pause, freezeDown }
+    public enum Mode: String, Sendable, CaseIterable { case running, pause, freezeDown, freezeUp }
 
     public struct Pin: Sendable, Equatable {
         public var allocation: Allocation

@@ -11,6 +11,7 @@ enum Migrations {
         ("m0004_idempotency", PackageResources.m0004_idempotency_sql),
         ("m0005_optimizer", PackageResources.m0005_optimizer_sql),
         ("m0006_weights", PackageResources.m0006_weights_sql),
+        ("m0007_freeze_up", PackageResources.m0007_freeze_up_sql),
     ]
 
     /// Who wrote a database.

@@ -53,6 +53,12 @@ struct CommonOptions: ParsableArguments {
     @Option(help: "Memory that all applications together may be given, such as 256Gi. (default: no limit)")
     var capacityMemory: String?
 
+    @Option(
+        help:
+            "Where time comes from: wall, or observed: the observations' own `time`, for simulators and outside environments (loopback only). (default: wall)"
+    )
+    var clock: String?
+
     /// The service's options from flags, then environment, then defaults.
     func serviceOptions(defaultData: String = "./aware-data", defaultListen: String = "127.0.0.1:8080") throws
         -> ServiceOptions
@@ -69,6 +75,17 @@ struct CommonOptions: ParsableArguments {
         if let loops = try loops ?? Self.number("LOOPS") {
             guard (1...64).contains(loops) else { throw ValidationError("--loops \(loops) is outside 1 to 64.") }
             options.loops = loops
+        }
+        switch clock ?? Self.environment("CLOCK") ?? "wall" {
+        case "wall": break
+        case "observed":
+            guard options.listen.allSatisfy(\.isLoopback) else {
+                throw ValidationError(
+                    "--clock observed lets every client set the time, so it goes with a loopback address only, not with --listen \(address)."
+                )
+            }
+            options.followsObservedTime = true
+        case let text: throw ValidationError("--clock \(text) is not one of: wall, observed.")
         }
         options.security = try securityOptions()
         options.capacity = try capacity()

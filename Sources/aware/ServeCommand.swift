@@ -13,7 +13,7 @@ struct ServeCommand: AsyncParsableCommand {
             GET /v1/audit:
 
               pin         PUT APP/pin {"replicas": 8, "seconds": 3600}; DELETE APP/pin ends it
-              pause       PUT APP/mode {"mode": "pause"}, "freezeDown" or "running"
+              pause       PUT APP/mode {"mode": "pause"}, "freezeDown", "freezeUp" or "running"
               roll back   POST APP/models/VERSION/promote; GET APP/models lists the versions
               rules only  PUT APP/stage {"stage": "offline", "hold": true}
               kill switch PUT /v1/killswitch: the rules act everywhere; DELETE /v1/killswitch ends it
@@ -30,6 +30,9 @@ struct ServeCommand: AsyncParsableCommand {
         let service = try Service.start(try common.serviceOptions())
         for address in service.urls { print("aware serves \(address)") }
         print("data file: \(service.dataFile)")
+        if service.followsObservedTime {
+            print("clock:     observed: time is what the observations say; one without a time is one step later")
+        }
         if let base = service.urls.first(where: { $0.hasPrefix("http") }) {
             print(
                 """

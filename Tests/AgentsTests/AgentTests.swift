@@ -58,7 +58,10 @@ import Testing
                 time += [60, 60, 60, 1, 0, -30, 4000][dice.below(7)]
                 let observation = dice.wildObservation(time: time)
                 let decision = try Self.decide(agent, observation, at: time, seq: seq, &context)
-                #expect(profile.clamp(decision.desired) == decision.desired, "\(decision.desired) for \(observation)")
+                // An application that somebody switched off stays off; everything else is within the limits.
+                var answer = decision.desired
+                if decision.reason == .autoscalingOff { answer.replicas = profile.minReplicas }
+                #expect(profile.clamp(answer) == answer, "\(decision.desired) for \(observation)")
                 #expect(decision.experience.state.allSatisfy { $0.isFinite })
                 #expect(decision.reward.map { $0.isFinite } ?? true)
                 if weights.poison != nil { #expect(decision.source != .policy, "numbers that are none must not act") }
@@ -96,9 +99,15 @@ import Testing
                 default: observation.cpuUtilization = nil
                 }
             }
+            let before = agent.status(nil).allocation
             let decision = try Self.decide(agent, observation, at: time, seq: seq, &context)
             guard isBad else { continue }
-            #expect(decision.desired.replicas >= replicas, "\(observation)")
+            if observation.time != nil {
+                #expect(before == nil || decision.desired == before, "an old observation says nothing of what runs")
+            } else {
+                #expect(decision.desired.replicas >= decision.current.replicas, "\(observation)")
+                #expect(decision.source != .hold || decision.desired.replicas >= before?.replicas ?? 0)
+            }
             #expect(decision.desired.cpuMillicores >= decision.current.cpuMillicores)
             #expect(decision.desired.memoryBytes >= decision.current.memoryBytes)
             #expect(!decision.warnings.isEmpty, "it says so")

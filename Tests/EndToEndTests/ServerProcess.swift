@@ -61,9 +61,10 @@ struct ServerProcess {
     let program: RunningProgram
     let port: UInt16
 
-    static func start(on folder: String) async throws -> ServerProcess {
+    /// - Parameter more: further arguments.
+    static func start(on folder: String, _ more: [String] = []) async throws -> ServerProcess {
         let program = try RunningProgram(
-            "aware", ["serve", "--listen", "127.0.0.1:0", "--data", folder, "--loops", "1"])
+            "aware", ["serve", "--listen", "127.0.0.1:0", "--data", folder, "--loops", "1"] + more)
         var port: UInt16?
         _ = try await eventually(seconds: 20) {
             port = program.output.firstMatch(of: /aware serves http:\/\/127\.0\.0\.1:(\d+)\//).flatMap { UInt16($0.1) }

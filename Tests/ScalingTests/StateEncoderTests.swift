@@ -39,42 +39,6 @@ import Testing
         #expect(vector(StateEncoder(profile)) == [Float](repeating: 0, count: StateEncoder.count))
     }
 
-    @Test func memoryNeedFollowsPeaksAndKills() {
-        var encoder = StateEncoder(profile)
-        #expect(encoder.memoryNeed() == .none)
-        var observation = Observation(replicas: 4)
-        observation.cpuUtilization = 0.5
-        observation.latencySeconds = 0.1
-        observation.memoryUtilization = 0.5
-        // The first minutes: 35 % more than was seen; after an hour 5 %.
-        observe(&encoder, observation, at: 0)
-        #expect(abs(encoder.memoryNeed().keep >> 20 - 345) <= 1 && encoder.memoryNeed().raise == 0)
-        for minute in 1...70 { observe(&encoder, observation, at: Double(minute) * 60) }
-        #expect(encoder.memoryNeed() == MemoryNeed(keep: 269 << 20, raise: 0))
-        // Use above the limit asks for more, but never for more than 1.5 times what is there.
-        observation.memoryUtilization = 1.1
-        observe(&encoder, observation, at: 71 * 60)
-        #expect(encoder.memoryNeed().raise >> 20 == 609)
-        observation.memoryUtilization = 50
-        observe(&encoder, observation, at: 72 * 60)
-        #expect(encoder.memoryNeed().raise >> 20 == 768)
-        #expect(encoder.memoryNeed(.training).raise >> 20 == 666)
-    }
-
-    @Test func killedReplicasGetMoreAtOnceAndKeepItForAnHour() {
-        var encoder = StateEncoder(profile)
-        var observation = Observation(replicas: 4)
-        observation.memoryUtilization = 0.2
-        for minute in 0...70 {
-            observation.oomKills = minute == 60 ? 1 : 0
-            observe(&encoder, observation, at: Double(minute) * 60)
-            #expect((encoder.memoryNeed().raise >> 20 == 1280) == (minute == 60))
-        }
-        #expect(encoder.memoryNeed().keep >> 20 > 590)
-        for minute in 71...125 { observe(&encoder, observation, at: Double(minute) * 60) }
-        #expect(encoder.memoryNeed().keep >> 20 < 120)
-    }
-
     @Test func presentFeaturesAreNormalised() {
         var encoder = StateEncoder(profile)
         observe(&encoder, .make(cpu: 0.6, memory: 0.5, latency: 1, ready: 3), at: 0, memoryTarget: Double(256 << 20))

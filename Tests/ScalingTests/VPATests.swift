@@ -152,8 +152,36 @@ import Testing
 @Suite struct RulesTests {
     private let profile = Profile()
 
-    @Test func hpaOnCpuAndVpaOnMemoryByDefault() {
+    /// Rules whose sizes follow the recommender at once, without the updater.
+    private func atOnce(_ options: Rules.Options) -> Rules {
+        var options = options
+        options.actsAtOnce = true
+        return Rules(profile, options: options)
+    }
+
+    /// As upstream's updater: bounds that are wide at first, twelve hours and a tenth inside them, at once after a kill.
+    @Test func sizesChangeWhenTheUpdaterWouldChangeThem() {
         var rules = Rules(profile)
+        var current = Allocation.make(memoryMiB: 1000)
+        func step(_ hour: Double, memory: Double, kills: Int = 0) -> Int {
+            var seen = Observation.make(cpu: 0.6, memory: memory)
+            seen.oomKills = kills
+            current.memoryBytes = rules.recommend(seen, current: current, time: hour * 3600).memoryBytes
+            return current.memoryBytes >> 20
+        }
+        // Minutes of history are no reason to cut, half a day within the bounds is.
+        for minute in 0..<60 { #expect(step(Double(minute) / 60, memory: 0.5) == 1000) }
+        for hour in 1..<12 { #expect(step(Double(hour), memory: 0.5) == 1000) }
+        let cut = step(12.5, memory: 0.5)
+        #expect((560...640).contains(cut))
+        // A small difference changes nothing for twelve hours more.
+        for hour in 13..<26 { #expect(step(Double(hour), memory: 0.52 * 1000 / Double(cut)) == cut) }
+        // A kill does at once.
+        #expect(step(26.5, memory: 0.3, kills: 1) >= cut + 100)
+    }
+
+    @Test func hpaOnCpuAndVpaOnMemoryByDefault() {
+        var rules = atOnce(Rules.Options(profile))
         let next = rules.recommend(.make(cpu: 0.9, memory: 0.9), current: .make(), time: 0)
         #expect(next.replicas == 6)
         #expect(next.cpuMillicores == 1024)
@@ -189,9 +217,9 @@ import Testing
     }
 
     @Test func floorIsTheProfilesMinimumUnlessSaidOtherwise() {
-        var rules = Rules(profile)
+        var rules = atOnce(Rules.Options(profile))
         #expect(rules.recommend(.make(memory: 0.05), current: .make(), time: 0).memoryBytes == 128 << 20)
-        rules = Rules(profile, options: .kubernetesDefault)
+        rules = atOnce(.kubernetesDefault)
         let next = rules.recommend(.make(cpu: 0.001, memory: 0.05), current: .make(), time: 0)
         #expect(next.memoryBytes == 250 << 20)
         // Kubernetes' 25m lie below the profile's limit.
@@ -202,7 +230,7 @@ import Testing
     @Test func modesChangeOnlyTheirDimensions() {
         let busy = Observation.make(cpu: 0.95, memory: 0.9)
         func next(_ options: Rules.Options) -> Allocation {
-            var rules = Rules(profile, options: options)
+            var rules = atOnce(options)
             return rules.recommend(busy, current: .make(), time: 0)
         }
         #expect(next(Rules.Options(mode: .replicas)) == .make(replicas: 6))

@@ -20,11 +20,9 @@ enum ObservationCodec {
         case replicas, cpuLimit, memoryLimit, cpuUtilization, memoryUtilization, latencySeconds, sloPreservation
         case requestRate, readyReplicas, oomKills, throughput, networkUtilization, ioUtilization, throttledRatio
         case time, applied, reward, done, id, application
+        case memoryPeakUtilization, memoryPressure, rolloutInProgress, existingReplicas
     }
     private static let names: [(utf8: [UInt8], field: Field)] = Field.allCases.map { (Array("\($0)".utf8), $0) }
-
-    /// Utilisations may exceed 1 (a limit lowered in use), but not by any factor.
-    private static let utilizations = 0.0...1000.0
 
     /// Reads one observation; `batch` allows the member `application`. All errors are collected.
     static func decode(_ value: JSONValue, at pointer: String = "", batch: Bool = false) -> ObservationRequest {
@@ -81,10 +79,21 @@ enum ObservationCodec {
     static let tensors: [(name: String, type: String)] = Field.allCases.compactMap { field in
         switch field {
         case .id, .application: nil
-        case .replicas, .readyReplicas, .oomKills: ("\(field)", "INT64")
-        case .applied, .done: ("\(field)", "BOOL")
+        case .replicas, .readyReplicas, .existingReplicas, .oomKills: ("\(field)", "INT64")
+        case .applied, .done, .rolloutInProgress: ("\(field)", "BOOL")
         case .cpuLimit, .memoryLimit, .time: ("\(field)", "BYTES")
         default: ("\(field)", "FP64")
+        }
+    }
+
+    /// What Prometheus and many clients write for values that no JSON number can express.
+    private static func notFinite(_ value: JSONValue) -> Double? {
+        guard let text = value.string else { return nil }
+        switch text {
+        case "NaN", "nan": return .nan
+        case "Inf", "+Inf", "inf", "Infinity", "+Infinity": return .infinity
+        case "-Inf", "-inf", "-Infinity": return -.infinity
+        default: return nil
         }
     }
 
@@ -100,16 +109,23 @@ enum ObservationCodec {
     private static func read(
         _ field: Field, _ value: JSONValue, into request: inout ObservationRequest
     ) -> (code: String, detail: String)? {
-        func number(_ range: ClosedRange<Double>, _ target: inout Double?) -> (String, String)? {
-            // People write percents where a share is meant.
-            let hint = range == utilizations ? " It is a share: 0.8 is 80 %." : ""
-            guard let number = value.number else {
-                return ("type", "A number is expected, not \(value.summary).\(hint)")
-            }
-            guard range.contains(number) else {
-                return ("range", "\(value.summary) is outside \(ObjectReader.text(range)).\(hint)")
+        // A metric that cannot be (negative, not a number, beyond its bound) is a missing one: the checker says so.
+        func number(_ target: inout Double?) -> (String, String)? {
+            guard let number = value.number ?? notFinite(value) else {
+                return ("type", "A number is expected, not \(value.summary).")
             }
             target = number
+            return nil
+        }
+        func count(_ target: inout Int?) -> (String, String)? {
+            if notFinite(value) != nil {
+                target = -1
+                return nil
+            }
+            guard let number = value.number, number == number.rounded() else {
+                return ("type", "A whole number is expected, not \(value.summary).")
+            }
+            target = Int(max(min(number, 1e15), -1))
             return nil
         }
         func integer(_ range: ClosedRange<Int>, _ store: (Int) -> Void) -> (String, String)? {
@@ -130,6 +146,11 @@ enum ObservationCodec {
             return nil
         }
         func quantity(_ amount: Int?, _ example: String, _ target: inout Int?) -> (String, String)? {
+            // A limit of nothing is a metric that cannot be.
+            if let number = value.number ?? notFinite(value), !(number > 0) {
+                target = -1
+                return nil
+            }
             guard let amount, amount > 0 else {
                 return ("quantity", "\(value.summary) is not a positive Kubernetes quantity such as \(example).")
             }
@@ -142,18 +163,22 @@ enum ObservationCodec {
             return quantity(ProfileCodec.cpu(value), "\"500m\" or 0.5 cores", &request.observation.cpuMillicores)
         case .memoryLimit:
             return quantity(ProfileCodec.memory(value), "\"512Mi\" or bytes", &request.observation.memoryBytes)
-        case .cpuUtilization: return number(utilizations, &request.observation.cpuUtilization)
-        case .memoryUtilization: return number(utilizations, &request.observation.memoryUtilization)
-        case .latencySeconds: return number(0...86_400, &request.observation.latencySeconds)
-        case .sloPreservation: return number(0...1, &request.observation.sloPreservation)
-        case .requestRate: return number(0...1e12, &request.observation.requestRate)
-        case .throughput: return number(0...1e12, &request.observation.throughput)
-        case .networkUtilization: return number(utilizations, &request.observation.networkUtilization)
-        case .ioUtilization: return number(utilizations, &request.observation.ioUtilization)
-        case .throttledRatio: return number(0...1, &request.observation.throttledRatio)
-        case .reward: return number(-1000...1000, &request.observation.reward)
-        case .readyReplicas: return integer(0...1_000_000) { request.observation.readyReplicas = $0 }
-        case .oomKills: return integer(0...1_000_000) { request.observation.oomKills = $0 }
+        case .cpuUtilization: return number(&request.observation.cpuUtilization)
+        case .memoryUtilization: return number(&request.observation.memoryUtilization)
+        case .memoryPeakUtilization: return number(&request.observation.memoryPeakUtilization)
+        case .memoryPressure: return number(&request.observation.memoryPressure)
+        case .latencySeconds: return number(&request.observation.latencySeconds)
+        case .sloPreservation: return number(&request.observation.sloPreservation)
+        case .requestRate: return number(&request.observation.requestRate)
+        case .throughput: return number(&request.observation.throughput)
+        case .networkUtilization: return number(&request.observation.networkUtilization)
+        case .ioUtilization: return number(&request.observation.ioUtilization)
+        case .throttledRatio: return number(&request.observation.throttledRatio)
+        case .reward: return number(&request.observation.reward)
+        case .readyReplicas: return count(&request.observation.readyReplicas)
+        case .existingReplicas: return count(&request.observation.existingReplicas)
+        case .oomKills: return count(&request.observation.oomKills)
+        case .rolloutInProgress: return boolean(&request.observation.rolloutInProgress)
         case .applied: return boolean(&request.observation.applied)
         case .done: return boolean(&request.observation.done)
         case .time:

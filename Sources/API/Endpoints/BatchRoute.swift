@@ -42,7 +42,7 @@ enum BatchRoute {
             guard element.errors.isEmpty, let agent = api.registry[element.application ?? ""] else {
                 return !element.errors.isEmpty
             }
-            return element.id.map { agent.seq(ofClientID: $0) == nil } ?? true
+            return !agent.isResent(element.observation) && element.id.map { agent.seq(ofClientID: $0) == nil } ?? true
         }
         guard isSimple else { return decideLater(elements, isDryRun: isDryRun, api, request.deferral()) }
         var batch = Batch(isDryRun: isDryRun)
@@ -145,7 +145,8 @@ private struct Batch: ~Copyable {
                     errors: element.errors)
             }
             let name = element.application ?? ""
-            let now = api.now(element.observation.time)
+            let now = api.now(element.observation, of: api.registry[name])
+            let profile = Profile.holding(element.observation)
             let agent: Agent
             if let present = api.registry[name] {
                 agent = present
@@ -153,7 +154,8 @@ private struct Batch: ~Copyable {
                 guard mayWait else { throw Refusal(.conflict, "\(name) has just been deleted. Send it once more.") }
                 agent =
                     try isDryRun
-                    ? api.directory.draft(name, at: now) : api.directory.create(name, profile: Profile(), at: now)
+                    ? api.directory.draft(name, profile: profile, at: now)
+                    : api.directory.create(name, profile: profile, at: now)
             }
             let result = agent.decide(
                 element.observation, at: now, clientID: element.id, warnings: DecideRoute.warnings(element.unknown),
@@ -188,7 +190,7 @@ private struct Batch: ~Copyable {
     private mutating func append(_ decision: Decision, of application: String) {
         var element = JSONWriter(reserving: 1024)
         DecisionCodec.write(decision, application: application, to: &element)
-        items.append(element.bytes)
+        items.append(Array("{\"status\":200,".utf8) + element.bytes.dropFirst())
     }
 
     private var items: [[UInt8]] = []

@@ -33,7 +33,7 @@ enum ControlRoutes {
     private static func readMode(_ reader: inout ObjectReader) -> StoredControl.Mode {
         let mode = reader.choice("mode", StoredControl.Mode.self)
         if mode == nil, reader.errors.isEmpty {
-            reader.complain("mode", "required", "Give \"mode\": \"running\", \"pause\" or \"freezeDown\".")
+            reader.complain("mode", "required", "Give \"mode\": \"running\", \"pause\", \"freezeDown\" or \"freezeUp\".")
         }
         return mode ?? .running
     }

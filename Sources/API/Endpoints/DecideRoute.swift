@@ -52,7 +52,7 @@ enum DecideRoute {
             LaterDecision.decide(parsed, of: name, isDryRun: isDryRun, request.deferral(), api)
             return .deferred
         }
-        let now = api.now(parsed.observation.time)
+        let now = api.now(parsed.observation, of: agent)
         let result = agent.decide(
             parsed.observation, at: now, clientID: parsed.id, warnings: warnings(parsed.unknown), isDryRun: isDryRun,
             context: &loop.decisions, sequence: api.nextSeq)

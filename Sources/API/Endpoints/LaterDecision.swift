@@ -33,14 +33,14 @@ enum LaterDecision {
         form: Form = json
     ) {
         inBackground(deferral, api, form) {
-            let now = api.now(parsed.observation.time)
+            let now = api.now(parsed.observation, of: api.registry[name])
             let agent: Agent
             if let present = api.registry[name] {
                 agent = present
             } else if isDryRun {
-                agent = try api.directory.draft(name, at: now)
+                agent = try api.directory.draft(name, profile: .holding(parsed.observation), at: now)
             } else {
-                agent = try api.directory.create(name, profile: Profile(), at: now)
+                agent = try api.directory.create(name, profile: .holding(parsed.observation), at: now)
             }
             switch agent.decide(
                 parsed.observation, at: now, clientID: parsed.id, warnings: DecideRoute.warnings(parsed.unknown),

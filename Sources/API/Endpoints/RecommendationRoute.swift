@@ -35,16 +35,28 @@ enum RecommendationRoute {
                     ProblemItem(pointer: "/format", code: "value", detail: "\"\(format.prefix(20))\" is none of them.")
                 ])
         }
-        let seq = agent.status(nil).lastSeq
+        let maxAge = try maxAge(request, agent.profile)
+        let status = agent.status(nil)
+        let seq = status.lastSeq
         guard seq > 0 else {
             throw Refusal(.notFound, "\(agent.name) has decided nothing yet: POST an observation first.")
         }
-        // A pin counts at once, not from the next observation on.
+        // A pin counts at once, not from the next observation on; it does not grow old.
         let control = api.controls.control(of: agent)
         let pin = control.pin.flatMap { api.now(nil) < $0.until ?? .infinity ? $0 : nil }
-        let etag = "\"\(seq)-\(format)\(pin.map { "-\(Int($0.created * 1000))" } ?? "")\""
+        // Where the observations make the time, an application's clock stands between two of them.
+        let age = api.followsObservedTime ? 0 : max(0, api.now(nil) - (status.updated ?? 0))
+        guard pin != nil || age <= maxAge else {
+            throw Refusal(
+                .serviceUnavailable,
+                "The last decision on \(agent.name) is \(Int(age)) s old, and maxAgeSeconds is \(Int(maxAge)): nobody reports observations.",
+                headers: [("Retry-After", "\(agent.profile.stepSeconds)"), ("Age", "\(Int(age))")])
+        }
+        // Whoever polls must be told of a changed profile, too: no recommendation leaves its limits.
+        let etag = "\"\(seq)-\(agent.revision)-\(format)\(pin.map { "-\(Int($0.created * 1000))" } ?? "")\""
         response.addHeader("ETag", etag)
         response.addHeader("Cache-Control", "no-cache")
+        response.addHeader("Age", "\(Int(age))")
         guard !request.ifNoneMatch(etag) else {
             response.status = .notModified
             return .respond
@@ -54,15 +66,34 @@ enum RecommendationRoute {
                 throw Refusal(.serviceUnavailable, "The decision is being stored.", headers: [("Retry-After", "1")])
             }
             let profile = agent.profile
-            let desired = pin.map { profile.clamp($0.allocation) } ?? decision.desired
+            var desired = profile.clamp(pin?.allocation ?? decision.desired)
+            // An application that was switched off stays off.
+            if pin == nil, decision.desired.replicas == 0 { desired.replicas = 0 }
             var json = JSONWriter(reserving: 1024)
             write(decision, desired, format, profile, to: &json)
-            return ResponseBytes(headers: [("ETag", etag), ("Cache-Control", "no-cache")], body: json.bytes)
+            return ResponseBytes(
+                headers: [("ETag", etag), ("Cache-Control", "no-cache"), ("Age", "\(Int(age))")], body: json.bytes)
         }
     }
 
+    /// Seconds after which a decision is not recommended any more, so that the reader's own fallback begins (KEDA's
+    /// `fallback`): what the query says, or ten steps.
+    private static func maxAge(_ request: borrowing Request, _ profile: Profile) throws(Refusal) -> Double {
+        guard let text = request.query("maxAgeSeconds") else { return Double(10 * profile.stepSeconds) }
+        guard let seconds = Double(text), seconds.isFinite, seconds >= 1 else {
+            throw Refusal(
+                .badRequest, "maxAgeSeconds is a number of seconds, 1 or more.",
+                errors: [
+                    ProblemItem(
+                        pointer: "/maxAgeSeconds", code: "value", detail: "\"\(text.prefix(20))\" is none.")
+                ])
+        }
+        return seconds
+    }
+
     private static func write(
-        _ decision: Decision, _ desired: Allocation, _ format: String, _ profile: Profile, to json: inout JSONWriter
+        _ decision: Decision, _ desired: Allocation, _ format: String, _ profile: Profile,
+        to json: inout JSONWriter
     ) {
         let time = Timestamp.text(decision.time)
         json.object { json in
@@ -92,24 +123,33 @@ enum RecommendationRoute {
         }
     }
 
-    /// The bounds are what the profile allows; `uncappedTarget` is what the actor wanted before the guards.
+    /// VPA's updater touches a pod only outside the bounds: they are tight around a target that is wanted, and as wide as
+    /// the profile where nothing shall change. Several containers get equal shares of the whole. `uncappedTarget` is
+    /// what the actor wanted before the guards.
     private static func writeVertical(
         _ decision: Decision, _ desired: Allocation, _ profile: Profile, to json: inout JSONWriter
     ) {
+        let count = max(1, profile.containers.count)
         func resources(_ key: StaticString, _ cpu: Int, _ memory: Int, _ json: inout JSONWriter) {
             json.object(key) {
-                $0.member("cpu", Quantity.text(millicores: cpu))
-                $0.member("memory", Quantity.text(bytes: memory))
+                $0.member("cpu", Quantity.text(millicores: max(1, cpu / count)))
+                $0.member("memory", Quantity.text(bytes: max(1, memory / count / 1_048_576) * 1_048_576))
             }
         }
+        let cpuStays = desired.cpuMillicores == decision.current.cpuMillicores
+        let memoryStays = desired.memoryBytes == decision.current.memoryBytes
         json.object("recommendation") { json in
             json.array("containerRecommendations") { json in
                 for container in profile.containers {
                     json.object { json in
                         json.member("containerName", container)
                         resources("target", desired.cpuMillicores, desired.memoryBytes, &json)
-                        resources("lowerBound", profile.cpu.min, profile.memory.min, &json)
-                        resources("upperBound", profile.cpu.max, profile.memory.max, &json)
+                        resources(
+                            "lowerBound", cpuStays ? min(profile.cpu.min, desired.cpuMillicores) : desired.cpuMillicores,
+                            memoryStays ? min(profile.memory.min, desired.memoryBytes) : desired.memoryBytes, &json)
+                        resources(
+                            "upperBound", cpuStays ? max(profile.cpu.max, desired.cpuMillicores) : desired.cpuMillicores,
+                            memoryStays ? max(profile.memory.max, desired.memoryBytes) : desired.memoryBytes, &json)
                         resources(
                             "uncappedTarget", decision.proposed.cpuMillicores, decision.proposed.memoryBytes, &json)
                     }

@@ -114,6 +114,7 @@ public enum DecisionRecord {
 
     /// Bits that say which optional fields of an observation follow, in this order.
     private enum Present {
+        static let rollout: UInt32 = 1 << 29
         static let applied: UInt32 = 1 << 30
         static let done: UInt32 = 1 << 31
     }
@@ -136,6 +137,10 @@ public enum DecisionRecord {
         if observation.memoryBytes != nil { present |= 1 << 12 }
         if observation.readyReplicas != nil { present |= 1 << 13 }
         if observation.oomKills != nil { present |= 1 << 14 }
+        if observation.memoryPeakUtilization != nil { present |= 1 << 15 }
+        if observation.memoryPressure != nil { present |= 1 << 16 }
+        if observation.existingReplicas != nil { present |= 1 << 17 }
+        if observation.rolloutInProgress { present |= Present.rollout }
         if observation.applied { present |= Present.applied }
         if observation.done { present |= Present.done }
         writer.write(present)
@@ -155,6 +160,9 @@ public enum DecisionRecord {
         if let value = observation.memoryBytes { writer.write(Int64(value)) }
         if let value = observation.readyReplicas { writer.write(Int64(value)) }
         if let value = observation.oomKills { writer.write(Int64(value)) }
+        if let value = observation.memoryPeakUtilization { writer.write(value) }
+        if let value = observation.memoryPressure { writer.write(value) }
+        if let value = observation.existingReplicas { writer.write(Int64(value)) }
     }
 
     static func readObservation(from reader: inout ByteReader) throws -> Observation {
@@ -181,6 +189,10 @@ public enum DecisionRecord {
         observation.memoryBytes = try integer(12)
         observation.readyReplicas = try integer(13)
         observation.oomKills = try integer(14)
+        observation.memoryPeakUtilization = try number(15)
+        observation.memoryPressure = try number(16)
+        observation.existingReplicas = try integer(17)
+        observation.rolloutInProgress = present & Present.rollout != 0
         return observation
     }
 

@@ -46,7 +46,7 @@ public enum DecisionResult: Sendable {
     /// A new decision; it must be committed before it is answered (unless it was a dry run), together with the episode
     /// that it closes.
     case decided(Decision, ClosedEpisode?)
-    /// The client's id is known: the decision that was made then.
+    /// The client's id is known, or the last observation was sent again: the decision that was made then.
     case repeated(seq: Int64)
     /// Observations since the last restart could not be restored; the application must be loaded again.
     case unavailable
@@ -70,6 +70,17 @@ public final class Agent: Sendable {
         self.created = created
         state = Mutex(AgentState(application: id, profile: profile, seed: seed))
         revisionNumber = Atomic(revision)
+    }
+
+    /// Whether `observation` is the last one, sent again.
+    public func isResent(_ observation: Observation) -> Bool {
+        state.withLock { $0.seq(ofResent: observation) != nil }
+    }
+
+    /// When an observation without a time counts as made, where the clock follows the observations: one step after the
+    /// decision before it.
+    public var nextStepTime: Double? {
+        state.withLock { state in state.lastTime.map { $0 + Double(state.profile.stepSeconds) } }
     }
 
     /// The decision that a client named `id`, as far as it is remembered.
@@ -130,6 +141,7 @@ public final class Agent: Sendable {
         return state.withLock { state in
             guard state.isLoaded else { return .unavailable }
             if let clientID, let seq = state.seq(ofClientID: clientID) { return .repeated(seq: seq) }
+            if !isDryRun, let seq = state.seq(ofResent: observation) { return .repeated(seq: seq) }
             func decide(within capacity: Capacity?) -> (DecisionResult, Allocation?) {
                 if isDryRun {
                     var copy = state

@@ -39,6 +39,7 @@ extension AgentState {
             case .pin, .capacity: controls.pin = decision.desired
             case .pause: controls.paused = true
             case .freezeDown: controls.freezeDown = true
+            case .freezeUp: controls.freezeUp = true
             case .killSwitch: controls.killSwitch = true
             default: break
             }

@@ -34,6 +34,8 @@ struct AgentState: Sendable {
     /// Mean step reward of the last finished episode.
     private(set) var episodeReward: Double?
     private(set) var clientIDs: [(id: String, seq: Int64)] = []
+    /// As it was sent.
+    private var lastObservation: Observation?
 
     // MARK: The running episode
 
@@ -66,11 +68,19 @@ struct AgentState: Sendable {
 
     func seq(ofClientID id: String) -> Int64? { clientIDs.last { $0.id == id }?.seq }
 
+    /// The last decision's number when `observation` is the one that it answered, sent again: the same time, and nothing
+    /// else is different. Without a time nobody can tell.
+    func seq(ofResent observation: Observation) -> Int64? {
+        guard lastSeq > 0, observation.time != nil, observation == lastObservation else { return nil }
+        return lastSeq
+    }
+
     /// Takes in an observation and answers it. `seq` 0 is a dry run's.
     mutating func decide(
         _ observation: Observation, at now: Double, clientID: String?, warnings: [String], active: ActivePolicy?,
         scratch: PolicyScratch?, capacity: Capacity? = nil, seq: Int64
     ) -> (Decision, ClosedEpisode?) {
+        let sent = observation
         let observation = completed(observation)
         let perception = core.perceive(observation, at: now, isCredited: lastSeq > 0)
         credit(perception)
@@ -83,7 +93,7 @@ struct AgentState: Sendable {
         let isPolicys = running.actor == .policy && proposal != nil
         let settled = core.settle(
             perception, proposed: isPolicys ? proposal?.allocation : nil, controls: controls, capacity: capacity)
-        if !isPolicys {
+        if settled.source != .policy {
             experience.action = core.nearestAction(to: settled, from: perception, legal: experience.mask)
             experience.logProbability = 0
             if let policy = active?.policy { core.record(experience.action, for: policy) }
@@ -93,13 +103,14 @@ struct AgentState: Sendable {
             episode: running.number,
             step: running.step, observation: observation, stage: running.stage, source: settled.source,
             modelVersion: proposal == nil ? 0 : active?.version ?? 0,
-            actor: running.actor, exploring: isExploring && isPolicys, current: perception.current,
+            actor: running.actor, exploring: isExploring && settled.source == .policy, current: perception.current,
             proposed: settled.proposed, desired: settled.guarded.allocation, reason: settled.reason,
             reward: perception.reward, policy: proposal, rules: perception.rules,
             guards: Array(settled.guarded.records),
-            warnings: perception.quality.isEmpty ? warnings : warnings + perception.quality.reasons,
+            warnings: perception.warnings.isEmpty ? warnings : warnings + perception.warnings,
             experience: experience)
         remember(decision)
+        lastObservation = sent
         return (decision, closed.map { ClosedEpisode(summary: $0, state: encode()) })
     }
 
@@ -201,6 +212,7 @@ struct AgentState: Sendable {
             perception, proposed: isPolicys ? decision.proposed : nil, controls: Self.controls(behind: decision))
         core.resume(after: decision.desired, memory: decision.experience.memory)
         remember(decision)
+        lastObservation = decision.observation
     }
 
     /// Moves a recurrent policy's memory over the last replayed decision, whose memory was stored as it was before.

@@ -15,8 +15,8 @@ public struct FittedReplay: Sendable {
     public let application: FittedApplication
     let profile: Profile
     let initial: Allocation
-    /// As they know the application at the beginning of a run.
-    private let rulesAtStart: DecisionCore
+    /// What is known of the application at the beginning of a run.
+    private let coreAtStart: DecisionCore
     /// Requests per second in each sub-step.
     let load: [Double]
     let subSteps: Int
@@ -34,9 +34,9 @@ public struct FittedReplay: Sendable {
         else { return nil }
         application = fitted
         self.profile = profile
-        var rules = DecisionCore(profile, fixedCpu: fixedCpu)
-        rules.remember(steps.map { ($0.observation, $0.allocation) })
-        rulesAtStart = rules
+        var core = DecisionCore(profile, fixedCpu: fixedCpu)
+        core.remember(steps.map { ($0.observation, $0.allocation) })
+        coreAtStart = core
         self.warmUpSteps = warmUpSteps
         self.windowSteps = max(1, windowSteps)
         self.seed = seed
@@ -140,13 +140,13 @@ public struct FittedReplay: Sendable {
 
     /// Mean step reward (alpha form, 0...1) of each window under the rules.
     public func rules() -> [Double] {
-        var controller = DecisionController(rules: rulesAtStart)
+        var controller = DecisionController(rules: coreAtStart)
         return play { controller.decide($0, current: $1) }
     }
 
     /// The same under a policy, greedy and behind the guards, as served.
     public func policy(_ policy: Policy) -> [Double] {
-        var controller = DecisionController(policy: policy, profile: profile)
+        var controller = DecisionController(policy: policy, profile: profile, knowing: coreAtStart)
         return play { controller.decide($0, current: $1) }
     }
 

@@ -13,11 +13,6 @@ public struct StateEncoder: Sendable {
     static let referenceTarget = 0.55
     /// Half-life of the OOM floor.
     static let oomHalfLifeSeconds = 21_600.0
-    /// How long memory is not cut below a limit that replicas were killed at. Over 33 hours of 40 applications the base
-    /// policy earned 2.0 points more than the rules with 0.14 kills an hour. A day instead of an hour: 1.3 and 0.12; twice
-    /// as long after each kill, up to eight days: 1.9 and 0.12, but single applications then earn less than their rules
-    /// for days.
-    private static let oomKeptSeconds = 3600.0
 
     /// May be changed at any time; the history stays.
     public var profile: Profile
@@ -178,15 +173,8 @@ public struct StateEncoder: Sendable {
         oomFloor == 0 ? 0 : oomFloor * exp2(-(now - lastOom) / Self.oomHalfLifeSeconds)
     }
 
-    /// What the memory limit should not fall below, and what it should rise to; nothing before the first observation.
-    public func memoryNeed(_ margins: MemoryNeed.Margins = .serving) -> MemoryNeed {
-        guard let allocation, let now = lastTime else { return .none }
-        let peaks = history.highestPeaks()
-        return MemoryNeed(
-            limit: Double(allocation.memoryBytes) / 1_048_576, peaks: (Double(peaks.ten), Double(peaks.sixty)),
-            known: history.memoryShare, oomFloor: now - lastOom < Self.oomKeptSeconds ? oomFloor : 0,
-            isKilling: lastOom == now, margins: margins)
-    }
+    /// The highest demand of ten slots in cores; `nil` before the first observation.
+    public var peakDemand: Double? { history.isEmpty ? nil : Double(history.loadSummary().ten.max) }
 
     /// Writes the vector: `StateEncoder.count` values. Before the first observation they are zeros.
     ///

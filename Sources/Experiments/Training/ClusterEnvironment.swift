@@ -59,7 +59,7 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
         precondition(!curriculum.applications.isEmpty, "a curriculum needs applications")
         self.curriculum = curriculum
         cluster = Cluster(application: curriculum.applications[0], seed: 0)
-        core = DecisionCore(cluster.profile, space: curriculum.space, margins: .training)
+        core = DecisionCore(cluster.profile, space: curriculum.space)
         perception = core.perceive(Observation(replicas: cluster.allocation.replicas), at: 0)
         additional = curriculum.isExtended ? TransferFeatures() : nil
     }
@@ -89,7 +89,7 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
         cluster = Cluster(
             application: application, profile: profile, initial: initial, seed: random.next(),
             dynamics: dynamics)
-        core = DecisionCore(profile, space: curriculum.space, margins: .training)
+        core = DecisionCore(profile, space: curriculum.space)
         additional = curriculum.isExtended ? TransferFeatures() : nil
         advance(desired: cluster.allocation)
     }

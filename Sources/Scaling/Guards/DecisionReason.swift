@@ -4,6 +4,8 @@
 public enum DecisionReason: String, Sendable, CaseIterable {
     case pinned = "Pinned"
     case paused = "Paused"
+    /// No replica is wanted: somebody switched the application off, and it stays off.
+    case autoscalingOff = "AutoscalingOff"
     /// A change was wanted and waits for a person (`actuation: approve`).
     case awaitingApproval = "AwaitingApproval"
     case badData = "BadData"
@@ -34,6 +36,7 @@ public enum DecisionReason: String, Sendable, CaseIterable {
         _ observation: Observation, parts: RewardParts, quality: ObservationQuality, current: Allocation,
         guarded: Guarded, profile: Profile
     ) -> DecisionReason {
+        if quality.contains(.noReplicas) { return .autoscalingOff }
         switch guarded.override {
         case .pin: return .pinned
         case .hold: return quality.holds ? .badData : .paused

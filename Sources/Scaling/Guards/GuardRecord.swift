@@ -4,11 +4,10 @@ import Base
 
 /// One change by one guard to one dimension.
 public struct GuardRecord: Sendable, Equatable {
-    /// The guards, in the order in which they are applied (DESIGN section 4), save that `memoryNeed` comes after
-    /// the first `limits`, `approval` before `freezeDown` and `limits` once more at the end. The raw values are stored: new rules go to the end.
+    /// The guards, in the order in which they are applied (`Guards.apply`). The raw values are stored: new rules go to the end.
     public enum Rule: UInt8, Sendable, CaseIterable {
         case killSwitch, badData, limits, maxStepUp, maxStepDown, stabilization, reversalBudget, capacity, pin, pause,
-            freezeDown, approval, memoryNeed
+            freezeDown, approval, memoryNeed, blind, objectiveMissed, unjustified, freezeUp
 
         public var name: String { Self.names[Int(rawValue)] }
         /// Looked up once: a description by reflection costs as much as a whole decision.
@@ -69,7 +68,13 @@ public struct GuardRecord: Sendable, Equatable {
         case .pin: "pinned"
         case .pause: "paused"
         case .freezeDown: "scaling down is frozen"
-        case .memoryNeed: "replicas needed, or were killed for, up to \(figure >> 20)Mi of memory within the hour"
+        case .memoryNeed:
+            "\((figure & ~1) >> 20)Mi of memory were needed, killed for or given by the owner lately"
+                + (figure & 1 == 1 ? "; oomKills was never reported, so more is kept" : "")
+        case .blind: "the objective or the CPU use is not measured: a policy cannot act on that, the rules do"
+        case .objectiveMissed: "nothing is taken away while the objective is missed"
+        case .unjustified: "the load does not justify more than \(figure)m of CPU in all"
+        case .freezeUp: "scaling up is frozen"
         case .approval: "waits for a person's approval"
         }
     }
@@ -78,9 +83,9 @@ public struct GuardRecord: Sendable, Equatable {
 /// The records of one decision, in order. Holds every record that can arise, without allocating.
 public struct GuardRecords: Sendable, RandomAccessCollection {
     /// Each of the steps in `Guards.apply` writes at most one record a dimension.
-    static let capacity = 36
+    static let capacity = 48
 
-    private var storage = InlineArray<36, GuardRecord>(
+    private var storage = InlineArray<48, GuardRecord>(
         repeating: GuardRecord(rule: .limits, field: .replicas, before: 0, after: 0, figure: 0))
     private var used: UInt8 = 0
 

@@ -1,9 +1,10 @@
 // The guards between whoever proposes and what is answered: pure, in a fixed order, each change recorded.
 //
-// Order and precedence: the kill switch replaces the proposal by the rules'; then bad data, limits, memory need, step,
-// stabilisation, reversal budget and capacity restrain it; then people override it: a pin, above it a pause; without
-// either, an application that needs approval keeps what was approved last; above all of them freeze-down. Whatever came
-// of it is brought within the limits at the very end: an answer outside cannot exist.
+// Order and precedence: the kill switch, and a policy that cannot see, put the rules' wish in place of the proposal; then
+// bad data, limits, a missed objective, memory need, what the load can justify, step, stabilisation, reversal budget and
+// capacity restrain it; then people override it: a pin, above it a pause; without either, an application that needs
+// approval keeps what was approved last; above all of them freezes. Whatever came of it is brought within the limits at
+// the very end: an answer outside cannot exist, but for an application that somebody switched off.
 
 /// What people demand of one application (or, for the kill switch, of all).
 public struct Controls: Sendable, Equatable {
@@ -15,6 +16,8 @@ public struct Controls: Sendable, Equatable {
     public var paused = false
     /// Never take anything away.
     public var freezeDown = false
+    /// Never give more.
+    public var freezeUp = false
     /// The rules act.
     public var killSwitch = false
     /// With `actuation: approve`, what a person approved last; `nil` holds what is there.
@@ -36,6 +39,20 @@ public struct Capacity: Sendable, Equatable {
     }
 }
 
+/// What the guards know of the application besides its allocation and the quality of the observation.
+public struct GuardSituation: Sendable {
+    /// The proposal is a policy's.
+    public var isPolicys = false
+    /// The policy lacks an input that it was trained with: the rules act.
+    public var isBlind = false
+    /// The objective was missed in the step that just ended.
+    public var isViolated = false
+    /// The most cores that the load took in all within ten minutes; `nil` when it is not known.
+    public var usedCores: Double?
+
+    public init() {}
+}
+
 /// What the guards let through.
 public struct Guarded: Sendable {
     /// Who is behind an answer that is not the proposer's.
@@ -46,6 +63,12 @@ public struct Guarded: Sendable {
     public var records: GuardRecords
     /// `hold` for bad data or a pause, `pin` for a pin, `rules` for the kill switch; `nil`: the proposer's own.
     public var override: Override?
+
+    public init(allocation: Allocation, records: GuardRecords, override: Override?) {
+        self.allocation = allocation
+        self.records = records
+        self.override = override
+    }
 }
 
 public enum Guards {
@@ -56,13 +79,15 @@ public enum Guards {
     ///   - current: the observed allocation.
     ///   - rules: what the rules want, for the kill switch.
     ///   - quality: the checker's verdict on the observation.
-    ///   - memory: what the memory limit should not fall below, and what it should rise to (`StateEncoder.memoryNeed`).
+    ///   - memory: what the memory limit should not fall below, and what it should rise to (`MemoryFloor`).
+    ///   - situation: see `GuardSituation`.
     ///   - capacity: resources that the application may have in all; growth beyond it is cut, nothing is taken away.
     ///   - state: the guards' memory; for a dry run pass a copy.
     ///   - time: seconds.
     public static func apply(
         _ proposed: Allocation, current: Allocation, rules: Allocation, quality: ObservationQuality, profile: Profile,
-        controls: Controls, memory: MemoryNeed = .none, capacity: Capacity? = nil, state: inout GuardState, time: Double
+        controls: Controls, memory: MemoryNeed = .none, situation: GuardSituation = GuardSituation(),
+        capacity: Capacity? = nil, state: inout GuardState, time: Double
     ) -> Guarded {
         state.advance(to: time)
         let current = believable(current, state.answered, profile)
@@ -70,10 +95,19 @@ public enum Guards {
         if controls.killSwitch {
             pass.change(to: rules, .killSwitch)
             pass.override = .rules
+        } else if situation.isPolicys, situation.isBlind {
+            pass.change(to: rules, .blind)
+            pass.override = .rules
         }
         pass.distrust(quality, current: current)
         pass.change(to: profile.clamp(pass.wanted), .limits)
-        if !quality.holds || quality.contains(.oomKilled) { pass.keepMemory(memory, current: current, profile) }
+        if !quality.holds {
+            if situation.isViolated { pass.change(to: pass.wanted.notBelow(current), .objectiveMissed) }
+            pass.keepMemory(memory, current: current, profile)
+            if situation.isPolicys, pass.override == nil {
+                pass.justify(situation.usedCores, current: current, rules: rules)
+            }
+        }
         pass.limitStep(from: current, profile)
         pass.stabilize(current: current, profile, state: &state, time: time)
         pass.spendReversals(current: current, profile, state: state)
@@ -90,6 +124,7 @@ public enum Guards {
             pass.change(to: controls.approved ?? current, .approval)
         }
         if controls.freezeDown { pass.change(to: pass.wanted.notBelow(current), .freezeDown) }
+        if controls.freezeUp { pass.change(to: pass.wanted.notAbove(current), .freezeUp) }
         pass.change(to: profile.clamp(pass.wanted), .limits)
         state.note(pass.wanted, from: current)
         return Guarded(allocation: pass.wanted, records: pass.records, override: pass.override)
@@ -108,8 +143,15 @@ public enum Guards {
 }
 
 extension Allocation {
+    /// The smaller of the two in every dimension.
+    func notAbove(_ other: Allocation) -> Allocation {
+        Allocation(
+            replicas: min(replicas, other.replicas), cpuMillicores: min(cpuMillicores, other.cpuMillicores),
+            memoryBytes: min(memoryBytes, other.memoryBytes))
+    }
+
     /// The larger of the two in every dimension.
-    fileprivate func notBelow(_ other: Allocation) -> Allocation {
+    public func notBelow(_ other: Allocation) -> Allocation {
         Allocation(
             replicas: max(replicas, other.replicas), cpuMillicores: max(cpuMillicores, other.cpuMillicores),
             memoryBytes: max(memoryBytes, other.memoryBytes))
@@ -140,16 +182,12 @@ private struct Pass {
         records.append(GuardRecord(rule: rule, field: field, before: before, after: after, figure: figure))
     }
 
-    /// Bad or stale data: hold, or at least never down. After OOM kills memory may rise in any case, for the metrics of
-    /// killed replicas are missing exactly then.
+    /// Bad or stale data: hold, or at least never down.
     mutating func distrust(_ quality: ObservationQuality, current: Allocation) {
         guard !quality.isGood else { return }
         var next = wanted
         if quality.holds {
-            next.replicas = current.replicas
-            next.cpuMillicores = current.cpuMillicores
-            let mayRise = quality.contains(.oomKilled)
-            next.memoryBytes = mayRise ? max(wanted.memoryBytes, current.memoryBytes) : current.memoryBytes
+            next = current
             override = .hold
         } else if quality.forbidsDown {
             next = wanted.notBelow(current)
@@ -166,14 +204,39 @@ private struct Pass {
             next.memoryBytes = max(next.memoryBytes, min(need.keep, current.memoryBytes))
         }
         next.memoryBytes = max(next.memoryBytes, need.raise)
-        change(to: profile.clamp(next), .memoryNeed, figure: max(need.keep, need.raise))
+        // The lowest bit says that kills are not reported.
+        change(
+            to: profile.clamp(next), .memoryNeed,
+            figure: max(need.keep, need.raise) & ~1 | (need.isSuspicious ? 1 : 0))
     }
 
-    /// Replicas that one decision may add or remove. The way back into the limits may be longer.
+    /// CPU use that a policy's growth must still leave.
+    static let justifiedUtilization = 0.2
+
+    /// A policy may not grow beyond what the rules want or the load of the last ten minutes would use in part: one bad
+    /// sample, or a latency that no replica can help, must not carry it to the maximum.
+    mutating func justify(_ usedCores: Double?, current: Allocation, rules: Allocation) {
+        func millicores(_ allocation: Allocation) -> Double {
+            Double(allocation.replicas) * Double(allocation.cpuMillicores)
+        }
+        let justified = max(
+            millicores(current), millicores(rules), (usedCores ?? 0) * 1000 / Self.justifiedUtilization)
+        guard millicores(wanted) > justified * 1.001 else { return }
+        var next = wanted
+        next.cpuMillicores = min(next.cpuMillicores, max(current.cpuMillicores, rules.cpuMillicores))
+        if millicores(next) > justified * 1.001 {
+            let count = Int(min((justified / Double(max(1, next.cpuMillicores))).rounded(.up), 1e9))
+            next.replicas = min(next.replicas, max(current.replicas, count))
+        }
+        change(to: next, .unjustified, figure: Int(min(justified, 1e15)))
+    }
+
+    /// Replicas that one decision may add or remove: the profile's numbers, or an eighth more and a sixteenth less where
+    /// that is more. The way back into the limits may be longer.
     mutating func limitStep(from current: Allocation, _ profile: Profile) {
         let start = min(max(current.replicas, profile.minReplicas), profile.maxReplicas)
-        let up = max(0, profile.guards.maxStepUp)
-        let down = max(0, profile.guards.maxStepDown)
+        let up = max(0, profile.guards.maxStepUp, profile.guards.maxStepUp == 0 ? 0 : start / 8)
+        let down = max(0, profile.guards.maxStepDown, profile.guards.maxStepDown == 0 ? 0 : start / 16)
         var next = wanted
         if wanted.replicas - start > up {
             next.replicas = start + up

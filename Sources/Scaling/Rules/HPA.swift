@@ -89,9 +89,11 @@ public struct HPA: Sendable {
         if recommendations.isEmpty {
             _ = recommendations.add(replicas, at: time, window: Self.stabilizationSeconds)
         }
-        let stable = recommendations.add(proposed, at: time, window: Self.stabilizationSeconds)
         let cap = min(max(2 * replicas, Self.scaleUpMinimum), profile.maxReplicas)
-        return min(max(stable, profile.minReplicas), cap)
+        let wanted = min(max(proposed, profile.minReplicas), cap)
+        let stable = recommendations.add(wanted, at: time, window: Self.stabilizationSeconds)
+        // What was wanted in the past holds what there is; it never raises it (kubernetes/kubernetes#96671).
+        return wanted >= replicas ? wanted : min(stable, replicas)
     }
 
     func encode(into writer: inout ByteWriter) { recommendations.encode(into: &writer) }

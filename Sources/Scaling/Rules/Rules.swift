@@ -31,6 +31,9 @@ public struct Rules: Sendable {
         /// When set, the size is always this: HPA with a calibrated size.
         public var fixedCpu: Int?
         public var fixedMemory: Int?
+        /// Sizes follow the recommender's target with every observation, without an updater: a baseline that has it
+        /// easier than Kubernetes'.
+        public var actsAtOnce = false
 
         public init(
             mode: Mode = .replicasAndMemory, cpuTarget: Double = 0.7, cpuMargin: Double = VPA.margin,
@@ -72,6 +75,7 @@ public struct Rules: Sendable {
     public var profile: Profile
     private var hpa = HPA()
     private var vpa = VPA()
+    private var updater = VPAUpdater()
 
     public init(_ profile: Profile, options: Options? = nil) {
         self.profile = profile
@@ -80,20 +84,26 @@ public struct Rules: Sendable {
 
     /// Takes in an observation and says what the rules would do now. Whatever was not measured is left as it is.
     ///
-    /// Sizes follow VPA's target at once, as its recommender publishes it; when Kubernetes would evict a pod for it is
-    /// for the bounds of `cpuRecommendation` and `memoryRecommendation` to say.
+    /// Sizes follow VPA's target when its updater would act on it (`VPAUpdater`), or at once if the options say so.
     ///
     /// - Parameters:
     ///   - current: the allocation that was observed.
+    ///   - killedMax: bytes that a kill may raise the estimate to at most; `nil` for no bound.
+    ///   - isOwners: the size is what its owner just set.
     ///   - time: seconds; the clock that also orders the history.
     /// - Returns: an allocation within the profile's limits.
-    public mutating func recommend(_ observation: Observation, current: Allocation, time: Double) -> Allocation {
+    public mutating func recommend(
+        _ observation: Observation, current: Allocation, killedMax: Double? = nil, isOwners: Bool = false, time: Double
+    ) -> Allocation {
         let cpuLimit = Double(current.cpuMillicores) / 1000
         let memoryLimit = Double(current.memoryBytes)
+        let memoryShare = observation.memoryUtilization.map { max($0, observation.memoryPeakUtilization ?? 0) }
+        let isKilled = (observation.oomKills ?? 0) > 0
         vpa.observe(
             cpuCores: observation.cpuUtilization.map { $0 * cpuLimit }, cpuLimit: cpuLimit,
-            memoryBytes: observation.memoryUtilization.map { $0 * memoryLimit }, memoryLimit: memoryLimit,
-            isOom: (observation.oomKills ?? 0) > 0 && isOwn(memoryLimit: current.memoryBytes), time: time)
+            memoryBytes: memoryShare.map { $0 * memoryLimit }, memoryLimit: memoryLimit,
+            isOom: isKilled && isOwn(memoryLimit: current.memoryBytes), killedMax: killedMax, time: time)
+        updater.observe(current, isOwners: isOwners, time: time)
         var next = current
         if options.mode != .vertical {
             next.replicas = hpa.recommend(
@@ -103,11 +113,19 @@ public struct Rules: Sendable {
         if let fixed = options.fixedCpu {
             next.cpuMillicores = fixed
         } else if options.mode == .all || options.mode == .vertical, let estimate = cpuEstimate {
-            next.cpuMillicores = Self.whole(estimate.target * 1000, unit: 1)
+            let target = Self.whole(estimate.target * 1000, unit: 1)
+            if !options.actsAtOnce, !updater.acts(on: estimate, limit: cpuLimit, since: updater.cpuSince, time: time) {
+                next.cpuMillicores = current.cpuMillicores
+            } else {
+                next.cpuMillicores = target
+            }
         }
         if let fixed = options.fixedMemory {
             next.memoryBytes = fixed
-        } else if options.mode != .replicas, let estimate = memoryEstimate {
+        } else if options.mode != .replicas, let estimate = memoryEstimate,
+            options.actsAtOnce || isKilled
+                || updater.acts(on: estimate, limit: memoryLimit, since: updater.memorySince, time: time)
+        {
             next.memoryBytes = Self.whole(estimate.target, unit: 1 << 20)
         }
         return profile.clamp(next)
@@ -168,13 +186,14 @@ public struct Rules: Sendable {
         return Int(min(units, 1e15 / Double(unit))) * unit
     }
 
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
 
     /// The history (not the profile and the options).
     public func encode(into writer: inout ByteWriter) {
         writer.write(Self.version)
         hpa.encode(into: &writer)
         vpa.encode(into: &writer)
+        updater.encode(into: &writer)
     }
 
     /// Reads what `encode` wrote; throws on anything else.
@@ -182,8 +201,10 @@ public struct Rules: Sendable {
         _ profile: Profile, options: Options? = nil, from reader: inout ByteReader
     ) throws(ByteReader.Failure) {
         self.init(profile, options: options)
-        guard try reader.integer(UInt8.self) == Self.version else { throw .malformed }
+        let version = try reader.integer(UInt8.self)
+        guard version == 1 || version == Self.version else { throw .malformed }
         hpa = try HPA(from: &reader)
         vpa = try VPA(from: &reader)
+        if version > 1 { updater = try VPAUpdater(from: &reader) }
     }
 }

@@ -48,9 +48,11 @@ public struct VPA: Sendable {
     ///   - cpuCores: mean use of one replica in cores; `cpuLimit` is what it was given.
     ///   - memoryBytes: use of one replica in bytes; `memoryLimit` is what it was given.
     ///   - isOom: a replica was killed for memory since the last observation.
+    ///   - killedMax: what a kill may count as at most, in bytes.
     ///   - time: seconds.
     public mutating func observe(
-        cpuCores: Double?, cpuLimit: Double, memoryBytes: Double?, memoryLimit: Double, isOom: Bool, time: Double
+        cpuCores: Double?, cpuLimit: Double, memoryBytes: Double?, memoryLimit: Double, isOom: Bool, killedMax: Double? = nil,
+        time: Double
     ) {
         guard time.isFinite else { return }
         if let cpuCores, cpuCores.isFinite, cpuCores >= 0, time > lastCpuSample {
@@ -65,7 +67,8 @@ public struct VPA: Sendable {
         }
         if isOom, time >= (memoryWindowEnd ?? time) - Self.memoryWindowSeconds {
             let used = max(memoryLimit, memoryPeak)
-            addMemory(max(used + Self.oomBump.bytes, used * Self.oomBump.ratio), isOom: true, time: time)
+            let bumped = max(used + Self.oomBump.bytes, used * Self.oomBump.ratio)
+            addMemory(min(bumped, max(killedMax ?? bumped, memoryPeak)), isOom: true, time: time)
         }
     }
 
