@@ -44,8 +44,9 @@ let package = Package(
         .target(
             name: "BasePolicy", dependencies: ["Learning"], exclude: ["base.json"],
             resources: [.embedInCode("base.policy"), .embedInCode("base.encoder")], swiftSettings: strict),
+        .target(name: "CStore", linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("z")]),
         .target(
-            name: "Store", dependencies: ["Agents", "Base", "Deciding", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
+            name: "Store", dependencies: ["Agents", "CStore", "Base", "Deciding", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
         .target(
             name: "API",
@@ -71,6 +72,7 @@ let package = Package(
             dependencies: ["Base", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
         .target(name: "CCounter", path: "Tests/CCounter"),
+        .target(name: "CFaultyDisk", path: "Tests/CFaultyDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux", "CCounter"], swiftSettings: strict),
         .testTarget(
             name: "DecidingTests", dependencies: ["Base", "Deciding", "Learning", "Scaling"], swiftSettings: strict),
@@ -85,7 +87,11 @@ let package = Package(
             name: "AgentsTests", dependencies: ["Agents", "Base", "CCounter", "BasePolicy", "ClusterModel", "Deciding", "Experiments", "Store", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
             swiftSettings: strict),
         .testTarget(
-            name: "StoreTests", dependencies: ["Store", "Agents", "Base", "Deciding", "Scaling", .product(name: "GRDB", package: "GRDB.swift")],
+            name: "StoreTests",
+            dependencies: [
+                "Store", "Agents", "Base", "CFaultyDisk", "CStore", "Deciding", "Scaling", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "APITests",

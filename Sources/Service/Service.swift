@@ -42,6 +42,8 @@ public final class Service: Sendable {
     /// Every route that is served.
     public let routes: [(method: HTTPServer.Method, pattern: String)]
     public var dataFile: String { database.path }
+    /// How answers are kept, in a sentence.
+    public var storage: String { database.summary }
 
     /// The encoder of workloads that ships with the base policy.
     private static func shippedEncoder() throws -> WorkloadEncoder {

@@ -26,7 +26,7 @@ public struct KeptAnswer: Sendable, Equatable {
 extension Database {
     /// Adds an answer and forgets those of the keys `dropped`, in one transaction.
     public func keep(_ answer: KeptAnswer, dropping dropped: [String]) throws {
-        try pool.write { db in
+        try write { db in
             for key in dropped { try db.execute(sql: "DELETE FROM keptAnswer WHERE key = ?", arguments: [key]) }
             try db.execute(
                 sql: "INSERT OR REPLACE INTO keptAnswer (key, request, created, status, body) VALUES (?, ?, ?, ?, ?)",

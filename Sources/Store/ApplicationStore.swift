@@ -37,7 +37,7 @@ extension Database {
 
     /// Inserts a new application and returns its id.
     public func insert(application name: String, profile: String, created: Double) throws -> Int64 {
-        try pool.write { db in
+        try write { db in
             try db.execute(
                 sql: "INSERT INTO application (name, profile, revision, created) VALUES (?, ?, 1, ?)",
                 arguments: [name, profile, created])
@@ -46,7 +46,7 @@ extension Database {
     }
 
     public func update(application id: Int64, profile: String, revision: Int) throws {
-        try pool.write { db in
+        try write { db in
             try db.execute(
                 sql: "UPDATE application SET profile = ?, revision = ? WHERE id = ?",
                 arguments: [profile, revision, id])
@@ -55,7 +55,7 @@ extension Database {
 
     /// Deletes an application with everything recorded of it.
     public func delete(application id: Int64) throws {
-        try pool.write { db in
+        try write { db in
             var next = try Self.lastDecision(of: id, in: db)
             while let decision = try Self.decision(of: id, upTo: next, in: db) {
                 try db.execute(sql: "DELETE FROM decision WHERE seq = ?", arguments: [decision.seq])
@@ -73,7 +73,7 @@ extension Database {
     /// `seq` of the last decision of every application. Scans what was added since the last call, and remembers; for
     /// start-up only, because decisions that are still being committed may be numbered below what it remembers.
     public func lastDecisions() throws -> [Int64: Int64] {
-        try pool.write { db in
+        try write { db in
             try db.execute(
                 sql: """
                     INSERT OR REPLACE INTO lastDecision (application, seq)

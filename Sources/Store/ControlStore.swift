@@ -85,7 +85,7 @@ extension Database {
 
     /// Replaces what is demanded of `application`, and says in the log and to operators who did it.
     public func set(_ control: StoredControl, of application: Int64, audit entry: AuditEntry) throws {
-        try pool.write { db in
+        try write { db in
             try db.execute(
                 sql: """
                     INSERT OR REPLACE INTO control (application, mode, modeReason, approvedReplicas, approvedCpu,
@@ -111,7 +111,7 @@ extension Database {
 
     /// Turns the kill switch on, or with `nil` off.
     public func set(_ killSwitch: StoredKillSwitch?, audit entry: AuditEntry) throws {
-        try pool.write { db in
+        try write { db in
             try db.execute(sql: "DELETE FROM killSwitch")
             if let killSwitch {
                 try db.execute(

@@ -1,12 +1,14 @@
 // Opens the one data file: settings, migrations, a lock against a second server.
 
+import CStore
+import Dispatch
 import Foundation
 import GRDB
 import GRDBSQLite
 import Synchronization
 
-/// The SQLite file of a data folder. One connection does all writes and all checkpoints; readers are read-only
-/// (SQLite before 3.51.3 can corrupt a file that two connections checkpoint at once, RELIABILITY section 1).
+/// The SQLite file of a data folder. One connection does all writes; a second one copies the log back, in a way that
+/// `Checkpointer` shows to be safe; readers are read-only.
 public final class Database: Sendable {
     /// How much a commit survives: `normal` a crash of the process, `full` also a loss of power.
     public enum Durability: String, Sendable, CaseIterable { case normal, full }
@@ -43,13 +45,43 @@ public final class Database: Sendable {
     /// Of the SQLite library that the process has loaded.
     public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
-    let pool: DatabasePool
-    private let checkpointer: Checkpointer
+    /// The connections of one opening; closing is safe to repeat.
+    struct Connections: Sendable {
+        let pool: DatabasePool
+        let checkpointer: Checkpointer
+
+        /// The log stays as it is.
+        func close() throws {
+            // A connection that is closed already says so: then there is nothing left to do.
+            try? checkpointer.stop()
+            try pool.close()
+        }
+    }
+
+    struct State {
+        var connections: Connections?
+        var fault: StorageFault?
+        var isClosed = false
+    }
+
+    let state = Mutex(State())
+    let recovery = DispatchQueue(label: "aware.reopen")
     public let path: String
+    private let durability: Durability
+    private let checkpointPages: Int
     private let lockDescriptor: Int32
     /// In a structure: a function alone in a Mutex would be wrapped once more by every access.
     private struct Listener { var hear: @Sendable () -> Void }
     private let eventListener = Mutex(Listener {})
+
+    /// For reading; whoever writes uses `write`, which knows of faults.
+    var pool: DatabasePool { state.withLock { $0.connections!.pool } }
+
+    /// What a person should know of how answers are kept.
+    public var summary: String {
+        "SQLite \(Self.libraryVersion), durability \(durability.rawValue): an answer survives "
+            + (durability == .full ? "a loss of power" : "a crash of the process, not a loss of power (--durability full)")
+    }
 
     public init(
         folder: String, durability: Durability = .normal, checkpointPages: Int = Database.checkpointPages
@@ -61,44 +93,89 @@ public final class Database: Sendable {
         }
         lockDescriptor = open(folder + "/lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
         guard lockDescriptor >= 0 else { throw Failure.folder(folder, reason: String(cString: strerror(errno))) }
+        path = folder + "/aware.sqlite"
+        self.durability = durability
+        self.checkpointPages = checkpointPages
         guard flock(lockDescriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(lockDescriptor)
             throw Failure.locked(folder)
         }
-        path = folder + "/aware.sqlite"
-        var configuration = Configuration()
-        configuration.busyMode = .timeout(5)
-        configuration.maximumReaderCount = Self.readers
-        configuration.prepareDatabase { db in
-            guard !db.configuration.readonly else { return }
-            try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue.uppercased())")
-        }
         do {
-            pool = try DatabasePool(path: path, configuration: configuration)
-            switch try Migrations.origin(of: pool) {
-            case .ours: try Migrations.apply(to: pool)
+            let connections = try connect()
+            state.withLock { $0.connections = connections }
+            switch try Migrations.origin(of: connections.pool) {
+            case .ours: try Migrations.apply(to: connections.pool)
             case .newer: throw Failure.newer(path)
             case .foreign: throw Failure.foreign(path)
             }
             let verdict = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
             guard verdict == "ok" else { throw Failure.damaged(path, reason: verdict ?? "quick_check says nothing") }
-            checkpointer = try Checkpointer(
-                path: path, pool: pool, configuration: configuration, pages: checkpointPages)
         } catch let error as DatabaseError
             where error.resultCode == .SQLITE_NOTADB || error.resultCode == .SQLITE_CORRUPT
         {
-            close(lockDescriptor)
+            giveUp()
             throw Failure.damaged(path, reason: error.message ?? "it is not an SQLite database")
+        } catch let error as DatabaseError where Self.isOfTheDisk(error) {
+            giveUp()
+            throw Failure.folder(folder, reason: "\(error)")
         } catch {
-            close(lockDescriptor)
+            giveUp()
             throw error
         }
     }
 
+    /// A full or read-only disk is no damage.
+    private static func isOfTheDisk(_ error: DatabaseError) -> Bool {
+        [.SQLITE_FULL, .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_IOERR, .SQLITE_PERM].contains(error.resultCode)
+    }
+
+    private func giveUp() {
+        try? state.withLock { $0.connections }?.close()
+        close(lockDescriptor)
+    }
+
+    /// Opens the file, and proves that every connection is set as it must be.
+    func connect() throws -> Connections {
+        let wanted = durability
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(5)
+        configuration.maximumReaderCount = Self.readers
+        configuration.prepareDatabase { db in
+            try Self.check(cstore_keep_log_on_close(db.sqliteConnection), db)
+            guard !db.configuration.readonly else { return }
+            try db.execute(sql: "PRAGMA synchronous = \(wanted.rawValue.uppercased())")
+        }
+        let pool = try DatabasePool(path: path, configuration: configuration)
+        try pool.writeWithoutTransaction { db in
+            // Setting up the log has made it NORMAL, after the above.
+            try db.execute(sql: "PRAGMA synchronous = \(wanted.rawValue.uppercased())")
+            let found = try Int.fetchOne(db, sql: "PRAGMA synchronous")
+            guard found == (wanted == .full ? 2 : 1) else {
+                throw DatabaseError(message: "PRAGMA synchronous is \(found ?? -1) and not \(wanted)")
+            }
+        }
+        let checkpointer = try Checkpointer(path: path, pool: pool, configuration: configuration, pages: checkpointPages) {
+            [weak self] in self?.suspend($0)
+        }
+        return Connections(pool: pool, checkpointer: checkpointer)
+    }
+
+    private static func check(_ code: Int32, _ db: GRDB.Database) throws {
+        guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
+    }
+
     /// Writes back the log and gives up the folder.
     public func shutDown() throws {
-        try checkpointer.stop()
-        try pool.close()
+        let (connections, fault) = state.withLock { state in
+            state.isClosed = true
+            return (state.connections, state.fault)
+        }
+        recovery.sync {}
+        guard let connections else { return }
+        try? connections.checkpointer.stop()
+        // With a fault the log stays: the next start reads it from its beginning.
+        if fault == nil { try connections.pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) } }
+        try connections.pool.close()
         close(lockDescriptor)
     }
 
@@ -109,6 +186,7 @@ public final class Database: Sendable {
 
     /// Proves that the database accepts a write, for `/readyz`. Throws what SQLite says.
     public func probe() throws {
+        if let fault { throw fault }
         // Nothing uses this number, but setting it writes its page to the log: a rolled back change would not get there.
         try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 0") }
     }

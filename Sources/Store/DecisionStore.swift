@@ -7,8 +7,9 @@ import GRDBSQLite
 
 extension Database: DecisionSink {
     public func enqueue(_ body: @escaping @Sendable (_ write: ([PendingDecision]) throws -> Void) -> Void) {
-        pool.asyncWriteWithoutTransaction { db in
+        pool.asyncWriteWithoutTransaction { [self] db in
             body { batch in
+                if let fault { throw fault }
                 try Self.step("BEGIN IMMEDIATE", in: db)
                 do {
                     for pending in batch { try Self.insert(pending, into: db) }
@@ -16,6 +17,7 @@ extension Database: DecisionSink {
                 } catch {
                     // SQLite has rolled back by itself after some failures, a full disk among them.
                     if db.isInsideTransaction { try? Self.step("ROLLBACK", in: db) }
+                    note(error)
                     throw error
                 }
             }

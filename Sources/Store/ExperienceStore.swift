@@ -11,7 +11,7 @@ extension Database {
     /// Stores steps of another controller, each once: one whose time is known already is left out.
     /// - Returns: how many were new.
     public func insert(_ transitions: [ExternalTransition], of application: Int64) throws -> Int {
-        try pool.write { db in
+        try write { db in
             var new = 0
             for transition in transitions {
                 try db.cachedStatement(
@@ -51,7 +51,7 @@ extension Database {
 
     public func set(_ embedding: WorkloadEmbedding, of application: Int64) throws {
         let bytes = embedding.vector.withUnsafeBytes { Data($0) }
-        try pool.write { db in
+        try write { db in
             try db.execute(
                 sql: """
                     INSERT OR REPLACE INTO embedding (application, encoder, episodes, episode, created, vector)

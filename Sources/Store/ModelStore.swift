@@ -37,7 +37,7 @@ extension Database: EpisodeStore {
     }
 
     public func commit(_ training: TrainingCommit) throws {
-        try pool.write { db in
+        try write { db in
             for model in training.models { try Self.insert(model, into: db) }
             try db.execute(
                 sql: """

@@ -25,7 +25,7 @@ extension Database {
     public func insert(
         _ outcome: DecisionOutcome, of seq: Int64, application: Int64, at time: Double
     ) throws -> (outcome: DecisionOutcome, correction: EpisodeCorrection?) {
-        try pool.write { db in
+        try write { db in
             if let present = try Self.outcome(of: seq, in: db) { return (present, nil) }
             try db.execute(
                 sql: "INSERT INTO outcome (seq, application, applied, reward, created) VALUES (?, ?, ?, ?, ?)",

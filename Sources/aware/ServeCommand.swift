@@ -29,7 +29,7 @@ struct ServeCommand: AsyncParsableCommand {
         let signals = TerminationSignals()
         let service = try Service.start(try common.serviceOptions())
         for address in service.urls { print("aware serves \(address)") }
-        print("data file: \(service.dataFile)")
+        print("data file: \(service.dataFile) (\(service.storage))")
         if service.followsObservedTime {
             print("clock:     observed: time is what the observations say; one without a time is one step later")
         }
