@@ -1,6 +1,7 @@
 // Creates, changes, deletes and loads applications: the store and the registry, kept in step.
 
 import Agents
+import Base
 import Dispatch
 import HTTPServer
 import Scaling
@@ -105,9 +106,10 @@ public final class ApplicationDirectory: Sendable {
 
     func delete(_ agent: Agent) throws {
         try change.withLock { _ in
+            // First where it can fail: a refused deletion leaves the application as it was.
+            try database.delete(application: agent.id)
             registry.remove(agent)
             agent.retire()
-            try database.delete(application: agent.id)
             table.publish(nil, for: agent.id)
             trainer.forget(agent)
         }
@@ -153,12 +155,17 @@ public final class ApplicationDirectory: Sendable {
         _ application: StoredApplication, last seq: Int64, _ outcome: DecisionOutcome?,
         _ embedding: WorkloadEmbedding?, _ parser: JSONParser
     ) throws {
+        guard application.isSound else { throw ProfileFailure(description: "its profile does not fit its checksum") }
         let (profile, errors) = try parser.withDocument(application.profile, ProfileCodec.decode)
         if let error = errors.first { throw ProfileFailure(description: "profile\(error.pointer): \(error.detail)") }
         let agent = Agent(
             id: application.id, name: application.name, created: application.created, profile: profile,
             revision: application.revision, seed: seed)
-        try load(agent, last: seq, outcome)
+        do {
+            try load(agent, last: seq, outcome)
+        } catch {
+            try restart(agent, because: error)
+        }
         registry.add(agent)
         if let embedding { trainer.embeddings.set(embedding, of: application.id, name: application.name) }
     }
@@ -166,7 +173,24 @@ public final class ApplicationDirectory: Sendable {
     /// Reads one application's state again, after a commit failed.
     func load(_ agent: Agent) throws {
         let seq = try database.lastDecision(of: agent.id)
-        try load(agent, last: seq, database.outcome(of: seq))
+        do {
+            try load(agent, last: seq, database.outcome(of: seq))
+        } catch where Self.isDamage(error) {
+            try restart(agent, because: error)
+        }
+    }
+
+    private static func isDamage(_ error: any Error) -> Bool {
+        error is StoredDamage || error is DecisionRecord.Failure || error is ByteReader.Failure
+    }
+
+    /// What is stored of an application is damaged: the rules act for it, from a new episode on; the others go on.
+    private func restart(_ agent: Agent, because error: any Error) throws {
+        let (episode, last) = try database.continuation(of: agent.id)
+        table.publish(nil, for: agent.id)
+        agent.restart(episode: episode, after: last)
+        database.noteDamage(
+            of: agent.id, "The stored state of \(agent.name) is damaged (\(error)): the rules act, from a new episode on.")
     }
 
     private func load(_ agent: Agent, last: Int64, _ outcome: DecisionOutcome?) throws {

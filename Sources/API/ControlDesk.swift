@@ -4,6 +4,7 @@
 // under a pin or a pause), freeze-down, the profile's limits. `Guards` carries it out.
 
 import Agents
+import Dispatch
 import Scaling
 import Store
 import Synchronization
@@ -18,6 +19,10 @@ public final class ControlDesk: Sendable {
     private let database: Database
     private let registry: AgentRegistry
     private let contents = Mutex(Contents())
+    /// A kill switch that is on and could not be written.
+    private struct Unsaved { var killSwitch: StoredKillSwitch, entry: AuditEntry }
+    private let unsaved = Mutex<Unsaved?>(nil)
+    private let retries = DispatchQueue(label: "aware.killswitch")
     /// Changes happen one at a time; readers need not wait for the disk.
     private let change = Mutex(())
 
@@ -53,9 +58,31 @@ public final class ControlDesk: Sendable {
     /// Every application back to the rules, or (`nil`) to whoever acts by its lifecycle.
     func set(_ killSwitch: StoredKillSwitch?, audit entry: AuditEntry) throws {
         try change.withLock { _ in
-            try database.set(killSwitch, audit: entry)
+            do {
+                try database.set(killSwitch, audit: entry)
+                unsaved.withLock { $0 = nil }
+            } catch {
+                // Turning it on always works: it counts from now on, and is written as soon as that is possible.
+                guard let killSwitch else { throw error }
+                unsaved.withLock { $0 = Unsaved(killSwitch: killSwitch, entry: entry) }
+                saveLater()
+            }
             contents.withLock { $0.killSwitch = killSwitch }
             for agent in registry.agents(before: .max, limit: .max) { enforce(on: agent) }
+        }
+    }
+
+    private func saveLater() {
+        retries.asyncAfter(deadline: .now() + 1) { [weak self] in
+            guard let self, let unsaved = unsaved.withLock({ $0 }) else { return }
+            change.withLock { _ in
+                guard self.unsaved.withLock({ $0 != nil }) else { return }
+                if (try? database.set(unsaved.killSwitch, audit: unsaved.entry)) != nil {
+                    self.unsaved.withLock { $0 = nil }
+                } else {
+                    saveLater()
+                }
+            }
         }
     }
 

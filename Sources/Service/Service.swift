@@ -22,6 +22,8 @@ public struct ServiceOptions: Sendable {
     /// In a simulation the observations carry the time; in production the machine's clock does.
     public var followsObservedTime = false
     public var security = SecurityOptions()
+    /// How long decisions and episodes are kept.
+    public var retention = Retention()
     /// What all applications together may be given; `nil` is no limit.
     public var capacity: Capacity?
 
@@ -42,6 +44,8 @@ public final class Service: Sendable {
     /// Every route that is served.
     public let routes: [(method: HTTPServer.Method, pattern: String)]
     public var dataFile: String { database.path }
+    /// What the start found to be lost or damaged, `nil` when all was well.
+    public var startNotice: String? { database.startNotice }
     /// How answers are kept, in a sentence.
     public var storage: String { database.summary }
 
@@ -94,8 +98,10 @@ public final class Service: Sendable {
         ]
         server.hostFilter = security.hostFilter(isLoopbackOnly: isLoopbackOnly)
         server.onDrain = { loop in Routes.drained(loop: loop, api) }
-        return try Service(
+        let service = try Service(
             server, options.listen, api, database, trainer, followsObservedTime: options.followsObservedTime)
+        database.startRetention(options.retention, now: { api.now(nil) })
+        return service
     }
 
     private init(

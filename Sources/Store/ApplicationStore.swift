@@ -3,6 +3,7 @@
 import Agents
 import Foundation
 import GRDB
+import Synchronization
 
 /// A row of the table `application`.
 public struct StoredApplication: Sendable, Equatable {
@@ -12,6 +13,13 @@ public struct StoredApplication: Sendable, Equatable {
     public var profile: String
     public var revision: Int
     public var created: Double
+    /// False when the row does not fit its checksum.
+    public var isSound = true
+}
+
+/// Stored state that does not fit its checksum.
+public struct StoredDamage: Error, CustomStringConvertible {
+    public let description: String
 }
 
 /// What an agent continues from after a restart.
@@ -27,10 +35,10 @@ public struct StoredAgent: Sendable {
 extension Database {
     public func applications() throws -> [StoredApplication] {
         try pool.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM application ORDER BY id").map {
+            try Row.fetchAll(db, sql: "SELECT *, \(RowChecksums.isSound("application")) AS isSound FROM application ORDER BY id").map {
                 StoredApplication(
                     id: $0["id"], name: $0["name"], profile: $0["profile"], revision: $0["revision"],
-                    created: $0["created"])
+                    created: $0["created"], isSound: $0["isSound"])
             }
         }
     }
@@ -53,21 +61,33 @@ extension Database {
         }
     }
 
-    /// Deletes an application with everything recorded of it.
+    /// Deletes an application with everything recorded of it; its decisions, which can be millions, soon.
     public func delete(application id: Int64) throws {
         try write { db in
-            var next = try Self.lastDecision(of: id, in: db)
-            while let decision = try Self.decision(of: id, upTo: next, in: db) {
-                try db.execute(sql: "DELETE FROM decision WHERE seq = ?", arguments: [decision.seq])
-                next = decision.previous
-            }
+            try Self.keepHighest(db)
+            let last = try Int64.fetchOne(db, sql: "SELECT max(seq) FROM decision") ?? 0
+            try db.execute(sql: "INSERT OR REPLACE INTO deletion (application, last) VALUES (?, ?)", arguments: [id, last])
             try db.execute(sql: "DELETE FROM application WHERE id = ?", arguments: [id])
         }
+        scheduleDeletions()
     }
 
     /// The highest `seq` ever used; new decisions are numbered from there.
     public func lastSeq() throws -> Int64 {
-        try pool.read { try Int64.fetchOne($0, sql: "SELECT max(seq) FROM decision") ?? 0 }
+        let stored = try pool.read { db in
+            try Int64.fetchOne(
+                db, sql: "SELECT max(coalesce((SELECT max(seq) FROM decision), 0), (SELECT seq FROM highest))") ?? 0
+        }
+        return max(stored, state.withLock { $0.loss }?.committed.seq ?? 0)
+    }
+
+    /// Where an application goes on whose state is damaged: the number of its next episode and its last decision.
+    public func continuation(of application: Int64) throws -> (episode: Int, last: Int64) {
+        try pool.read { db in
+            let episode = try Int.fetchOne(
+                db, sql: "SELECT max(number) FROM episode WHERE application = ?", arguments: [application]) ?? 0
+            return (episode + 1, try Self.lastDecision(of: application, in: db))
+        }
     }
 
     /// `seq` of the last decision of every application. Scans what was added since the last call, and remembers; for
@@ -108,8 +128,9 @@ extension Database {
     public func agent(of application: Int64, last: Int64) throws -> StoredAgent {
         try pool.read { db in
             let saved = try Row.fetchOne(
-                db.cachedStatement(sql: "SELECT seq, state FROM agentState WHERE application = ?"),
+                db.cachedStatement(sql: "SELECT seq, state, \(RowChecksums.isSound("agentState")) FROM agentState WHERE application = ?"),
                 arguments: [application])
+            if let saved, saved[2] == false { throw StoredDamage(description: "what it remembered does not fit its checksum") }
             let savedSeq: Int64 = saved?[0] ?? 0
             var decisions: [Decision] = []
             var next = last

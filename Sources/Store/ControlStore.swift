@@ -54,10 +54,15 @@ extension Database {
     public func controls() throws -> [Int64: StoredControl] {
         try pool.read { db in
             var all: [Int64: StoredControl] = [:]
-            for row in try Row.fetchAll(db, sql: "SELECT * FROM control") {
+            for row in try Row.fetchAll(db, sql: "SELECT *, \(RowChecksums.isSound("control")) AS isSound FROM control") {
                 var control = StoredControl()
                 control.mode = StoredControl.Mode(rawValue: row["mode"]) ?? .running
                 control.modeReason = row["modeReason"]
+                // Nobody knows what was demanded: what is there stays.
+                if row["isSound"] == false {
+                    control.mode = .pause
+                    control.modeReason = "what was demanded is damaged in the database; set the mode again"
+                }
                 control.episodeEnded = row["episodeEnded"]
                 if let replicas: Int = row["approvedReplicas"] {
                     control.approved = Allocation(
@@ -65,7 +70,12 @@ extension Database {
                 }
                 all[row["application"]] = control
             }
-            for row in try Row.fetchAll(db, sql: "SELECT * FROM pin") {
+            for row in try Row.fetchAll(db, sql: "SELECT *, \(RowChecksums.isSound("pin")) AS isSound FROM pin") {
+                guard row["isSound"] else {
+                    all[row["application"], default: StoredControl()].mode = .pause
+                    all[row["application"], default: StoredControl()].modeReason = "its pin is damaged in the database; set it again"
+                    continue
+                }
                 all[row["application"], default: StoredControl()].pin = StoredControl.Pin(
                     allocation: Allocation(
                         replicas: row["replicas"], cpuMillicores: row["cpu"], memoryBytes: row["memory"]),
@@ -98,7 +108,7 @@ extension Database {
             try db.execute(sql: "DELETE FROM pin WHERE application = ?", arguments: [application])
             if let pin = control.pin {
                 try db.execute(
-                    sql: "INSERT INTO pin VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    sql: "INSERT INTO pin (application, replicas, cpu, memory, until, reason, actor, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     arguments: [
                         application, pin.allocation.replicas, pin.allocation.cpuMillicores, pin.allocation.memoryBytes,
                         pin.until, pin.reason, pin.actor, pin.created,

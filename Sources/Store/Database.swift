@@ -42,6 +42,9 @@ public final class Database: Sendable {
     /// Pages of the log after which it is written back: 32 MiB, about once a second under full load.
     public static let checkpointPages = 8192
 
+    /// Bytes of a database up to which every page is checked at each start.
+    private static let checkedAtStart: Int64 = 64 << 20
+
     /// Of the SQLite library that the process has loaded.
     public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
@@ -62,10 +65,16 @@ public final class Database: Sendable {
         var connections: Connections?
         var fault: StorageFault?
         var isClosed = false
+        /// `nil` until the database is ready.
+        var mark: HighWaterMark?
+        var loss: StorageLoss?
+        var startNotice: String?
     }
 
     let state = Mutex(State())
     let recovery = DispatchQueue(label: "aware.reopen")
+    /// What may take long and is never urgent.
+    let maintenance = DispatchQueue(label: "aware.maintenance", qos: .utility)
     public let path: String
     private let durability: Durability
     private let checkpointPages: Int
@@ -108,8 +117,10 @@ public final class Database: Sendable {
             case .newer: throw Failure.newer(path)
             case .foreign: throw Failure.foreign(path)
             }
-            let verdict = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
-            guard verdict == "ok" else { throw Failure.damaged(path, reason: verdict ?? "quick_check says nothing") }
+            try keepChecksums(on: connections)
+            try checkPages()
+            try openMark()
+            scheduleDeletions()
         } catch let error as DatabaseError
             where error.resultCode == .SQLITE_NOTADB || error.resultCode == .SQLITE_CORRUPT
         {
@@ -122,6 +133,25 @@ public final class Database: Sendable {
             giveUp()
             throw error
         }
+    }
+
+    /// Every page, but not those of a long file: reading gigabytes would keep decisions waiting. Those are read later,
+    /// beside the service; a damaged page that is needed before says so itself.
+    private func checkPages() throws {
+        @Sendable func verdict() throws -> String? { try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") } }
+        guard try fileBytes() > Self.checkedAtStart else {
+            let verdict = try verdict()
+            guard verdict == "ok" else { throw Failure.damaged(path, reason: verdict ?? "quick_check says nothing") }
+            return
+        }
+        maintenance.async { [self] in
+            guard let found = try? verdict(), found != "ok" else { return }
+            noteDamage(of: nil, "The database \(path) is damaged: \(found). Run `aware doctor`.")
+        }
+    }
+
+    func keepChecksums(on connections: Connections) throws {
+        try connections.pool.writeWithoutTransaction { try RowChecksums.keep(on: $0) }
     }
 
     /// A full or read-only disk is no damage.
@@ -142,8 +172,11 @@ public final class Database: Sendable {
         configuration.maximumReaderCount = Self.readers
         configuration.prepareDatabase { db in
             try Self.check(cstore_keep_log_on_close(db.sqliteConnection), db)
+            db.add(function: RowChecksums.function)
             guard !db.configuration.readonly else { return }
             try db.execute(sql: "PRAGMA synchronous = \(wanted.rawValue.uppercased())")
+            // Only a file without tables takes it on.
+            try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
         }
         let pool = try DatabasePool(path: path, configuration: configuration)
         try pool.writeWithoutTransaction { db in
@@ -171,6 +204,7 @@ public final class Database: Sendable {
             return (state.connections, state.fault)
         }
         recovery.sync {}
+        maintenance.sync {}
         guard let connections else { return }
         try? connections.checkpointer.stop()
         // With a fault the log stays: the next start reads it from its beginning.
@@ -182,7 +216,15 @@ public final class Database: Sendable {
     /// Calls `action`, on whichever thread it was, after each commit that added events.
     public func onEvents(_ action: @escaping @Sendable () -> Void) { eventListener.withLock { $0.hear = action } }
 
-    func announceEvents() { eventListener.withLock { $0.hear }() }
+    func announceEvents() {
+        if let mark = state.withLock({ $0.mark }), let last = try? lastEvent() {
+            mark.note { $0.event = max($0.event, last) }
+        }
+        eventListener.withLock { $0.hear }()
+    }
+
+    /// What a start found missing, or could not tell; for operators.
+    public var startNotice: String? { state.withLock { $0.startNotice } }
 
     /// Proves that the database accepts a write, for `/readyz`. Throws what SQLite says.
     public func probe() throws {

@@ -3,6 +3,7 @@
 import Agents
 import Foundation
 import GRDB
+import Synchronization
 import GRDBSQLite
 
 extension Database: DecisionSink {
@@ -14,6 +15,7 @@ extension Database: DecisionSink {
                 do {
                     for pending in batch { try Self.insert(pending, into: db) }
                     try Self.step("COMMIT", in: db)
+                    mark(batch)
                 } catch {
                     // SQLite has rolled back by itself after some failures, a full disk among them.
                     if db.isInsideTransaction { try? Self.step("ROLLBACK", in: db) }
@@ -21,6 +23,14 @@ extension Database: DecisionSink {
                     throw error
                 }
             }
+        }
+    }
+
+    /// Before the group is answered.
+    private func mark(_ batch: [PendingDecision]) {
+        guard let mark = state.withLock({ $0.mark }) else { return }
+        mark.note { contents in
+            for pending in batch where pending.seq > contents.seq { (contents.seq, contents.time) = (pending.seq, pending.time) }
         }
     }
 
@@ -138,7 +148,11 @@ extension Database {
     static func decision(seq: Int64, in db: GRDB.Database) throws -> Decision? {
         let statement = try db.cachedStatement(
             sql: "SELECT application, previous, time, episode, step, reward, record FROM decision WHERE seq = ?")
-        guard let row = try Row.fetchOne(statement, arguments: [seq]) else { return nil }
+        return try Row.fetchOne(statement, arguments: [seq]).map { try decision($0, seq: seq) }
+    }
+
+    /// - Parameter row: application, previous, time, episode, step, reward, record.
+    static func decision(_ row: Row, seq: Int64) throws -> Decision {
         let record: Data = row[6]
         return try DecisionRecord.decode(
             Array(record), seq: seq, application: row[0], previous: row[1], time: row[2], episode: row[3],

@@ -12,6 +12,7 @@ enum Migrations {
         ("m0005_optimizer", PackageResources.m0005_optimizer_sql),
         ("m0006_weights", PackageResources.m0006_weights_sql),
         ("m0007_freeze_up", PackageResources.m0007_freeze_up_sql),
+        ("m0008_integrity", PackageResources.m0008_integrity_sql),
     ]
 
     /// Who wrote a database.
@@ -32,6 +33,7 @@ enum Migrations {
         for file in files {
             migrator.registerMigration(file.name) { db in
                 try db.execute(sql: String(decoding: file.sql, as: UTF8.self))
+                if file.name == "m0008_integrity" { try RowChecksums.complete(db) }
             }
         }
         return migrator

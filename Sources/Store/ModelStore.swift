@@ -26,10 +26,13 @@ extension Database: EpisodeStore {
                 let row = try Row.fetchOne(
                     db.cachedStatement(
                         sql: """
-                            SELECT episode, state, bytes FROM trainerState LEFT JOIN trainerOptimizer USING (application)
-                            WHERE application = ?
+                            SELECT trainerState.episode, trainerState.state, bytes,
+                                \(RowChecksums.isSound("trainerState")) AND (bytes IS NULL OR \(RowChecksums.isSound("trainerOptimizer")))
+                            FROM trainerState LEFT JOIN trainerOptimizer ON trainerOptimizer.application = trainerState.application
+                            WHERE trainerState.application = ?
                             """), arguments: [application])
             else { return nil }
+            guard row[3] else { throw StoredDamage(description: "its training state does not fit its checksum") }
             let state: Data = row[1]
             let optimizer: Data? = row[2]
             return StoredTrainer(episode: row[0], state: Array(state), optimizer: optimizer.map { Array($0) })

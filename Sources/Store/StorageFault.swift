@@ -68,6 +68,7 @@ extension Database {
             try old.close()
             let new = try connect()
             state.withLock { $0.connections = new }
+            try keepChecksums(on: new)
             // Every page of the log once more, and a sync: only now it is known that the disk keeps what it is given.
             try new.pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
             state.withLock { $0.fault = nil }

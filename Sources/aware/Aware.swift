@@ -10,6 +10,6 @@ struct Aware: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             ServeCommand.self, DemoCommand.self, EvaluateCommand.self, ReproduceCommand.self, TrainCommand.self, TokenCommand.self,
-            VersionCommand.self,
+            BackupCommand.self, RestoreCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 }

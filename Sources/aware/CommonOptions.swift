@@ -59,6 +59,40 @@ struct CommonOptions: ParsableArguments {
     )
     var clock: String?
 
+    @Option(help: "How long single decisions are kept, such as 30d or 12h; forever keeps them. (default: 30d)")
+    var keepSteps: String?
+
+    @Option(help: "How long episodes are kept. (default: 400d)")
+    var keepEpisodes: String?
+
+    @Option(help: "Size of the data file beyond which the oldest decisions go, such as 10GiB, or none. (default: 10GiB)")
+    var keepSize: String?
+
+    /// What the flags and the environment say of keeping, or the defaults.
+    private func retention() throws -> Retention {
+        func seconds(_ text: String?, _ flag: String, _ otherwise: Double?) throws -> Double? {
+            guard let text else { return otherwise }
+            if text == "forever" { return nil }
+            let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+            guard let unit = text.last.flatMap({ units[$0] }), let count = Double(text.dropLast()), count > 0, count < 1e6
+            else { throw ValidationError("\(flag) \(text) is not a time such as 30d, 12h, 90m, or forever.") }
+            return count * unit
+        }
+        let standard = Retention()
+        var kept = Retention(
+            steps: try seconds(keepSteps ?? Self.environment("KEEP_STEPS"), "--keep-steps", standard.steps),
+            episodes: try seconds(keepEpisodes ?? Self.environment("KEEP_EPISODES"), "--keep-episodes", standard.episodes),
+            size: standard.size)
+        if let text = keepSize ?? Self.environment("KEEP_SIZE") {
+            let quantity = text.hasSuffix("B") ? String(text.dropLast()) : text
+            guard text == "none" || Quantity.bytes(quantity).map({ $0 >= 1 << 20 }) == true else {
+                throw ValidationError("--keep-size \(text) is not a size of at least 1MiB such as 10GiB, or none.")
+            }
+            kept.size = text == "none" ? nil : Quantity.bytes(quantity).map(Int64.init)
+        }
+        return kept
+    }
+
     /// The service's options from flags, then environment, then defaults.
     func serviceOptions(defaultData: String = "./aware-data", defaultListen: String = "127.0.0.1:8080") throws
         -> ServiceOptions
@@ -89,6 +123,7 @@ struct CommonOptions: ParsableArguments {
         }
         options.security = try securityOptions()
         options.capacity = try capacity()
+        options.retention = try retention()
         if let text = durability ?? Self.environment("DURABILITY") {
             guard let durability = Store.Database.Durability(rawValue: text) else {
                 throw ValidationError("--durability \(text) is not one of: normal, full.")

@@ -30,6 +30,7 @@ struct ServeCommand: AsyncParsableCommand {
         let service = try Service.start(try common.serviceOptions())
         for address in service.urls { print("aware serves \(address)") }
         print("data file: \(service.dataFile) (\(service.storage))")
+        if let notice = service.startNotice { FileHandle.standardError.write(Data("aware: \(notice)\n".utf8)) }
         if service.followsObservedTime {
             print("clock:     observed: time is what the observations say; one without a time is one step later")
         }

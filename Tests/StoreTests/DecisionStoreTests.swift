@@ -38,6 +38,7 @@ import Testing
             let agent = try database.agent(of: subject.agent.id, last: 20)
             #expect(agent.decisions.map(\.seq) == [19, 20])
             try database.delete(application: subject.agent.id)
+            try database.finishDeletions()
             #expect(try database.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM decision") } == 0)
         }
     }

@@ -73,10 +73,7 @@ enum DecideRoute {
             return api.later(request) {
                 _ = try api.agent(named: name)
                 try api.directory.load(agent)
-                throw Refusal(
-                    .serviceUnavailable,
-                    "The application's state was read again after the database had refused a decision. Send it once more.",
-                    headers: [("Retry-After", "1")])
+                throw Refusal(again(agent, parsed, api))
             }
         }
     }
@@ -116,9 +113,8 @@ enum DecideRoute {
         let begun = DecisionMetrics.now
         api.recorder.submit(pending) { error in
             if let error {
-                let answer = failure(error)
                 for agent in agents { agent.invalidate() }
-                api.server.complete(waiting.map { ($0, answer) })
+                api.server.complete(zip(waiting, pending).map { ($0, failure(error, advice: $1.rules)) })
                 return
             }
             api.server.release(waiting)
@@ -140,10 +136,43 @@ enum DecideRoute {
         response.body { $0.append(loop.writer.written) }
     }
 
-    static func failure(_ error: any Error) -> ResponseBytes {
-        .problem(
-            .serviceUnavailable, detail: "The decision could not be stored and is not valid: \(error)",
-            headers: [("Retry-After", "1")])
+    /// A decision that cannot be kept is no decision; what the rules would say is advice for those who cannot wait.
+    static func failure(_ error: any Error, advice rules: Allocation? = nil) -> ResponseBytes {
+        advise(
+            .problem(
+                .serviceUnavailable, detail: "The decision could not be stored and is not valid: \(error)",
+                headers: [("Retry-After", "1")]), rules)
+    }
+
+    /// After the state of an application was read again. To be called on the background queue.
+    static func again(_ agent: Agent, _ parsed: ObservationRequest, _ api: APIContext) -> ResponseBytes {
+        let result = agent.decide(
+            parsed.observation, at: api.now(parsed.observation.time), clientID: nil, warnings: [], isDryRun: true,
+            context: &api.backgroundLoop.decisions, sequence: { 0 })
+        var rules: Allocation?
+        if case .decided(let decision, _) = result { rules = decision.rules }
+        return advise(
+            .problem(
+                .serviceUnavailable,
+                detail:
+                    "The application's state was read again after the database had refused a decision. Send it once more.",
+                headers: [("Retry-After", "1")]), rules)
+    }
+
+    /// Adds the member `advice` to a problem.
+    private static func advise(_ problem: ResponseBytes, _ rules: Allocation?) -> ResponseBytes {
+        guard let rules, problem.body.last == UInt8(ascii: "}") else { return problem }
+        var json = JSONWriter()
+        json.object { json in
+            json.object("advice") { json in
+                json.member("source", "rules")
+                DecisionCodec.allocation(rules, &json)
+            }
+        }
+        var answer = problem
+        // `{..., "advice": {...}}`: the problem without its end, then the member without its beginning.
+        answer.body = problem.body.dropLast() + Array(",".utf8) + json.bytes.dropFirst()
+        return answer
     }
 
     /// What the query says, for routes that have the time to explain.

@@ -55,7 +55,7 @@ enum LaterDecision {
                 api.recorder.submit([pending]) { error in
                     if let error {
                         agent.invalidate()
-                        api.complete(deferral, form.refuse(DecideRoute.failure(error)))
+                        api.complete(deferral, form.refuse(DecideRoute.failure(error, advice: pending.rules)))
                     } else {
                         api.complete(deferral, answer)
                         api.metrics.committed(1, since: begun)
@@ -66,10 +66,7 @@ enum LaterDecision {
                 try answer(seq, of: name, deferral, api, form: form)
             case .unavailable:
                 try api.directory.load(agent)
-                throw Refusal(
-                    .serviceUnavailable,
-                    "The application's state was read again after the database had refused a decision. Send it once more.",
-                    headers: [("Retry-After", "1")])
+                throw Refusal(DecideRoute.again(agent, parsed, api))
             }
         }
     }

@@ -5,7 +5,8 @@ import Deciding
 import Scaling
 
 public enum DecisionRecord {
-    private static let version: UInt8 = 1
+    /// 1 had a checksum over the record alone; 2 also covers the columns beside it.
+    private static let version: UInt8 = 2
 
     public enum Failure: Error, Equatable { case checksum, version(UInt8), malformed }
 
@@ -45,7 +46,12 @@ public enum DecisionRecord {
         writer.write(experience.logProbability)
         writer.write(experience.value)
         writer.write(experience.memory)
-        writer.write(checksum(writer.written))
+        writer.write(
+            checksum(
+                writer.written,
+                columns(
+                    seq: decision.seq, application: decision.application, previous: decision.previous, time: decision.time,
+                    episode: decision.episode, step: decision.step, reward: decision.reward)))
         return writer.bytes
     }
 
@@ -56,11 +62,13 @@ public enum DecisionRecord {
     ) throws -> Decision {
         guard bytes.count > 4 else { throw Failure.malformed }
         var tail = ByteReader(Array(bytes.suffix(4)))
-        let sum = bytes.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0.dropLast(4))) }
+        let beside = bytes[0] == 1 ? [] : columns(
+            seq: seq, application: application, previous: previous, time: time, episode: episode, step: step, reward: reward)
+        let sum = bytes.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0.dropLast(4)), beside) }
         guard try tail.integer(UInt32.self) == sum else { throw Failure.checksum }
         var reader = ByteReader(bytes)
         let found = try reader.integer(UInt8.self)
-        guard found == version else { throw Failure.version(found) }
+        guard found == 1 || found == version else { throw Failure.version(found) }
         let clientID = try reader.string()
         let observation = try readObservation(from: &reader)
         let stage = Int(try reader.integer(UInt8.self))
@@ -196,8 +204,17 @@ public enum DecisionRecord {
         return observation
     }
 
+    private static func columns(
+        seq: Int64, application: Int64, previous: Int64, time: Double, episode: Int, step: Int, reward: Double?
+    ) -> [UInt64] {
+        [
+            UInt64(bitPattern: seq), UInt64(bitPattern: application), UInt64(bitPattern: previous), time.bitPattern,
+            UInt64(bitPattern: Int64(episode)), UInt64(bitPattern: Int64(step)), reward?.bitPattern ?? 1,
+        ]
+    }
+
     /// A multiplicative hash over words of eight bytes: it is there to notice bit rot, not an attacker.
-    private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    private static func checksum(_ bytes: UnsafeRawBufferPointer, _ words: [UInt64]) -> UInt32 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(bytes.count)
         var offset = 0
         while offset + 8 <= bytes.count {
@@ -209,6 +226,10 @@ public enum DecisionRecord {
             hash = (hash ^ UInt64(bytes[offset])) &* 0x9E37_79B9_7F4A_7C15
             hash ^= hash >> 32
             offset += 1
+        }
+        for word in words {
+            hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+            hash ^= hash >> 32
         }
         return UInt32(truncatingIfNeeded: hash)
     }

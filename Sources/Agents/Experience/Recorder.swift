@@ -1,5 +1,6 @@
 // Makes decisions durable before they are answered: batches of all loops are committed together.
 
+import Scaling
 import Synchronization
 
 /// One decision on its way to disk, already in its stored form, with what else must be in the same transaction.
@@ -13,6 +14,8 @@ public struct PendingDecision: Sendable {
     public var reward: Double?
     /// `DecisionRecord`'s bytes.
     public var record: [UInt8]
+    /// What the rules would have answered: advice for a caller whose decision cannot be kept.
+    public var rules: Allocation
     /// The episode that this decision closes.
     public var closed: ClosedEpisode?
 
@@ -25,6 +28,7 @@ public struct PendingDecision: Sendable {
         step = decision.step
         reward = decision.reward
         record = DecisionRecord.encode(decision)
+        rules = decision.rules
         self.closed = closed
     }
 }

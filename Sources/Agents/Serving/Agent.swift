@@ -165,6 +165,19 @@ public final class Agent: Sendable {
     /// After a commit failed: what the agent remembers is ahead of the database, so it must be loaded again.
     public func invalidate() { state.withLock { $0.isLoaded = false } }
 
+    /// Continues without memory behind what is stored, because the stored state is damaged.
+    public func restart(episode number: Int, after seq: Int64) {
+        let (profile, seed, controls) = state.withLock { ($0.profile, $0.seed, $0.controls) }
+        var fresh = AgentState(application: id, profile: profile, seed: seed)
+        fresh.controls = controls
+        fresh.begin(episode: number, after: seq)
+        fresh.isLoaded = true
+        state.withLock { state in
+            fresh.held = state.held
+            state = fresh
+        }
+    }
+
     /// Continues from a saved state and the decisions made since.
     public func restore(
         state saved: [UInt8]?, decisions: [Decision], policy: Policy?

@@ -198,6 +198,14 @@ struct AgentState: Sendable {
         }
     }
 
+    /// Begins anew behind what is stored, when what was remembered is damaged: an episode that the rules start.
+    mutating func begin(episode number: Int, after seq: Int64) {
+        running = Running()
+        running.number = number
+        episodesFinished = number - 1
+        lastSeq = seq
+    }
+
     /// Repeats a decision that was made before a restart: the same perception, and the answer that was given.
     mutating func replay(_ decision: Decision) {
         let perception = core.perceive(decision.observation, at: decision.time, isCredited: lastSeq > 0)
