@@ -23,6 +23,8 @@ public final class ApplicationDirectory: Sendable {
     /// application.
     private struct Listener { var hear: @Sendable (Agent) -> Void }
     private let creation = Mutex(Listener { _ in })
+    /// Applications whose profile cannot be read, and why: without its limits nothing is safe to answer.
+    private let unreadable = Mutex<[String: String]>([:])
 
     /// Calls `action` with every application that is made from now on, before it decides anything.
     public func onCreation(_ action: @escaping @Sendable (Agent) -> Void) { creation.withLock { $0.hear = action } }
@@ -55,6 +57,11 @@ public final class ApplicationDirectory: Sendable {
         try Self.check(name: name)
         return try change.withLock { _ in
             if let present = registry[name] { return present }
+            if let reason = unreadable.withLock({ $0[name] }) {
+                throw Refusal(
+                    .serviceUnavailable,
+                    "What is stored of \(name) is damaged, its limits among it, so nothing is decided for it: \(reason). `aware doctor` tells more, `aware restore` puts a backup in place.")
+            }
             guard registry.count < Self.applicationsMax else {
                 throw Refusal(.serviceUnavailable, "There are already \(Self.applicationsMax) applications.")
             }
@@ -117,7 +124,7 @@ public final class ApplicationDirectory: Sendable {
 
     /// Reads every application from the database, with its policy on duty, and queues what is left to train.
     /// - Returns: how many there are.
-    /// - Throws: `LoadFailure` for what was damaged, or written by another version.
+    /// - Throws: `LoadFailure` when nothing can be read; a damaged application alone does not keep the others.
     public func loadAll() throws -> Int {
         do {
             let last = try database.lastDecisions()
@@ -125,10 +132,9 @@ public final class ApplicationDirectory: Sendable {
             let outcomes = try database.lastOutcomes()
             let embeddings = try database.embeddings()
             let next = Atomic<Int>(0)
-            let failure = Mutex<LoadFailure?>(nil)
             DispatchQueue.concurrentPerform(iterations: Database.readers) { _ in
                 let parser = JSONParser()
-                while failure.withLock({ $0 == nil }) {
+                while true {
                     let index = next.add(1, ordering: .relaxed).oldValue
                     guard index < stored.count else { return }
                     let application = stored[index]
@@ -136,18 +142,13 @@ public final class ApplicationDirectory: Sendable {
                         let seq = last[application.id] ?? 0
                         try load(application, last: seq, outcomes[seq], embeddings[application.id], parser)
                     } catch {
-                        failure.withLock {
-                            $0 = LoadFailure(file: database.path, application: application.name, reason: "\(error)")
-                        }
+                        setAside(application, because: error)
                     }
                 }
             }
-            if let failure = failure.withLock({ $0 }) { throw failure }
             return stored.count
-        } catch let failure as LoadFailure {
-            throw failure
         } catch {
-            throw LoadFailure(file: database.path, application: nil, reason: "\(error)")
+            throw LoadFailure(file: database.path, reason: "\(error)")
         }
     }
 
@@ -203,19 +204,21 @@ public final class ApplicationDirectory: Sendable {
         }
     }
 
+    private func setAside(_ application: StoredApplication, because error: any Error) {
+        unreadable.withLock { $0[application.name] = "\(error)" }
+        database.noteDamage(
+            of: application.id, "What is stored of \(application.name) cannot be read (\(error)): nothing is decided for it.")
+    }
+
     private struct ProfileFailure: Error, CustomStringConvertible { let description: String }
 
     /// What is stored cannot be understood.
     public struct LoadFailure: Error, CustomStringConvertible {
         let file: String
-        /// `nil` when it is not one application's.
-        let application: String?
         let reason: String
 
         public var description: String {
-            let place = application.map { "the application \"\($0)\" in " } ?? ""
-            return
-                "Cannot read \(place)the database \(file): \(reason). It is damaged, or was written by another version "
+                "Cannot read the database \(file): \(reason). It is damaged, or was written by another version "
                 + "of aware. Start the version that wrote it, restore a backup, or move the file away to begin anew."
         }
     }

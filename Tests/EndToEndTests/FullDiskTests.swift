@@ -31,9 +31,14 @@ import Testing
                 #expect(answer.status == 503, "\(answer.body)")
                 #expect(answer.headers["content-type"] == "application/problem+json")
                 #expect(answer.headers["retry-after"] == "1")
+                #expect(try answer.json["advice"]["replicas"].integer == 4, "\(answer.body)")
+                #expect(try answer.json["advice"]["source"].string == "rules")
             }
             #expect(try await client.get("/readyz").status == 503)
             #expect(try await client.get("/livez").status == 200)
+            // The kill switch turns on whatever the disk does, and is written when there is room.
+            let killed = try await client.send("PUT", "/v1/killswitch", #"{"reason": "the disk is full"}"#)
+            #expect(killed.status == 200, "\(killed.body)")
             // What is stored can still be read, and a dry run still asked for.
             #expect(try await client.read(Self.path + "/decisions")["items"].items == answered.reversed())
 

@@ -28,21 +28,37 @@ import Testing
         for word in words { #expect(text.contains(word), "\"\(word)\" is not in: \(text)") }
     }
 
+    /// What is damaged concerns one application: the rules act for it, or nothing does when its limits are unknown.
     @Test(arguments: [
-        ("UPDATE decision SET record = zeroblob(60)", "checksum"), ("UPDATE application SET profile = '{'", "JSON"),
-        ("UPDATE application SET profile = '{\"replcas\": {}}'", "/replcas"),
+        ("UPDATE decision SET record = zeroblob(60) WHERE application = 1", 200, "the rules act"),
+        ("UPDATE decision SET time = time + 5 WHERE application = 1", 200, "the rules act"),
+        ("UPDATE application SET profile = '{' WHERE id = 1", 503, "nothing is decided"),
+        ("UPDATE application SET name = 'shop-wob' WHERE id = 1", 200, "nothing is decided"),
     ])
-    func aRecordThatCannotBeRead(_ sql: String, _ reason: String) async throws {
+    func damageOfOneApplicationIsToldAndTheOthersGoOn(_ sql: String, _ status: Int, _ words: String) async throws {
         try await withFolder { folder in
             try await withService(on: folder) { address in
                 let client = try Client(address)
-                let answer = try await client.post("/v1/applications/shop-web/decisions", #"{"replicas": 3}"#)
-                #expect(answer.status == 200)
+                for name in ["shop-web", "other"] {
+                    let answer = try await client.post("/v1/applications/\(name)/decisions", #"{"replicas": 3}"#)
+                    #expect(answer.status == 200)
+                }
             }
             try await change(folder, sql)
-            expectHelp(
-                try await refusal(on: folder), folder,
-                ["shop-web", reason, "another version", "restore a backup", "move"])
+            try await withService(on: folder) { address in
+                let client = try Client(address)
+                let other = try await client.post("/v1/applications/other/decisions", #"{"replicas": 3}"#)
+                #expect(other.status == 200)
+                #expect(try other.json["step"].integer == 1)
+                let answer = try await client.post("/v1/applications/shop-web/decisions", #"{"replicas": 3}"#)
+                #expect(answer.status == status, "\(answer.body)")
+                if status == 200 { #expect(try answer.json["source"].string != "policy") }
+                let events = try await client.get("/v1/audit").status
+                #expect(events == 200)
+            }
+            let queue = try DatabaseQueue(path: folder + "/aware.sqlite")
+            let reasons = try await queue.read { try String.fetchAll($0, sql: "SELECT reason FROM event WHERE kind = 'damage'") }
+            #expect(reasons.count == 1 && reasons.allSatisfy { $0.contains(words) }, "\(reasons)")
         }
     }
 
