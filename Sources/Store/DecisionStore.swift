@@ -111,22 +111,67 @@ extension Database: DecisionSink {
 
 extension Database {
     /// The decision with this `seq`, whatever its application. `nil` when there is none (any more).
-    public func decision(seq: Int64) throws -> Decision? {
-        try pool.read { try Self.decision(seq: seq, in: $0) }
+    /// - Parameter application: whose it is. Without it only what was decided lately is looked through.
+    public func decision(seq: Int64, of application: Int64? = nil) throws -> Decision? {
+        try pool.read { db in
+            guard let application else { return try Self.decision(seq: seq, in: db) }
+            let decision = try Self.decision(of: application, upTo: seq, in: db)
+            return decision?.seq == seq && decision?.application == application ? decision : nil
+        }
     }
 
     /// Decisions of one application, newest first, at most `limit`: beginning with `seq`, or with the last one before it
     /// when that is not committed yet.
-    public func decisions(of application: Int64, from seq: Int64, limit: Int) throws -> [Decision] {
-        try pool.read { db in
-            var result: [Decision] = []
-            var next = seq
-            while result.count < limit, let decision = try Self.decision(of: application, upTo: next, in: db) {
-                result.append(decision)
-                next = decision.previous
-            }
-            return result
+    /// - Parameter time: older episodes that only have decisions at or after it are skipped; what is returned of the last
+    ///   ones may be younger.
+    public func decisions(
+        of application: Int64, from seq: Int64, limit: Int, before time: Double = .infinity
+    ) throws -> [Decision] {
+        try pool.read { try Self.decisions(of: application, from: seq, limit: limit, before: time, in: $0) }
+    }
+
+    static func decisions(
+        of application: Int64, from seq: Int64, limit: Int, before time: Double = .infinity, in db: GRDB.Database
+    ) throws -> [Decision] {
+        var result: [Decision] = []
+        var next = seq
+        while result.count < limit {
+            let found = try Self.stretch(of: application, upTo: next, before: time, limit: limit - result.count, in: db)
+            guard let last = found.last else { break }
+            result += found
+            next = last.previous
         }
+        return result
+    }
+
+    private static let rowBySeq = "SELECT application, previous, time, episode, step, reward, record FROM decision WHERE seq = ?"
+    private static let blockBySeq = """
+        SELECT * FROM decisionBlock WHERE application = ? AND first <= ? AND started < ? ORDER BY first DESC LIMIT 1
+        """
+
+    /// What history is read with; each must be answered by an index.
+    static let historyQueries = [
+        rowBySeq, blockBySeq, "SELECT * FROM episode WHERE application = ? AND number < ? ORDER BY number DESC LIMIT ?",
+        "SELECT * FROM decisionBlock WHERE application = ? AND episode = ? ORDER BY first",
+        "SELECT id FROM decisionBlock WHERE application = ? LIMIT 100",
+    ]
+
+    /// Decisions along the chain from `seq`, newest first: one from a row, or those of a block.
+    private static func stretch(
+        of application: Int64, upTo seq: Int64, before time: Double, limit: Int, in db: GRDB.Database
+    ) throws -> [Decision] {
+        guard seq > 0 else { return [] }
+        if let decision = try decision(seq: seq, in: db) { return [decision] }
+        let row = try Row.fetchOne(
+            db.cachedStatement(sql: blockBySeq), arguments: [application, seq, min(time, .greatestFiniteMagnitude)])
+        let block = try row.map(DecisionBlock.read)
+        if let block, block.last >= seq { return try newest(of: block, upTo: seq, limit: limit) }
+        if let decision = try rowBefore(seq, of: application, in: db), decision.seq > block?.last ?? 0 { return [decision] }
+        return try block.map { try newest(of: $0, upTo: seq, limit: limit) } ?? []
+    }
+
+    private static func newest(of block: DecisionBlock, upTo seq: Int64, limit: Int) throws -> [Decision] {
+        try block.entries.reversed().lazy.filter { $0.seq <= seq }.prefix(limit).map { try block.decision($0) }
     }
 
     /// The link `seq` of an application's chain, or where it is missing the last decision before it.
@@ -134,8 +179,10 @@ extension Database {
     /// A link is missing when two loops decided for one application at the same time and the process died, or the disk
     /// was full, between their commits: nobody was answered with it. Only the episode around it is searched.
     static func decision(of application: Int64, upTo seq: Int64, in db: GRDB.Database) throws -> Decision? {
-        guard seq > 0 else { return nil }
-        if let decision = try decision(seq: seq, in: db) { return decision }
+        try stretch(of: application, upTo: seq, before: .infinity, limit: 1, in: db).first
+    }
+
+    private static func rowBefore(_ seq: Int64, of application: Int64, in db: GRDB.Database) throws -> Decision? {
         let closing = try Int64.fetchOne(
             db, sql: "SELECT max(closing) FROM episode WHERE application = ? AND closing < ?",
             arguments: [application, seq])
@@ -146,8 +193,7 @@ extension Database {
     }
 
     static func decision(seq: Int64, in db: GRDB.Database) throws -> Decision? {
-        let statement = try db.cachedStatement(
-            sql: "SELECT application, previous, time, episode, step, reward, record FROM decision WHERE seq = ?")
+        let statement = try db.cachedStatement(sql: rowBySeq)
         return try Row.fetchOne(statement, arguments: [seq]).map { try decision($0, seq: seq) }
     }
 

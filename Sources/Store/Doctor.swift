@@ -60,6 +60,7 @@ public enum Doctor {
                 findings.applications = try Int.fetchOne(db, sql: "SELECT count(*) FROM application") ?? 0
                 findings.episodes = try Int.fetchOne(db, sql: "SELECT count(*) FROM episode") ?? 0
                 try examineDecisions(db, &findings)
+                if try db.tableExists("decisionBlock") { try examineBlocks(db, &findings) }
                 if let mark { try compare(mark, db, &findings) }
             }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_CORRUPT || error.resultCode == .SQLITE_NOTADB {
@@ -92,6 +93,24 @@ public enum Doctor {
             findings.notes.append(
                 "\(gaps) decisions follow one that is not there: it was refused (a full disk, a kill between two commits) or deleted by hand.")
         }
+    }
+
+    private static func examineBlocks(_ db: GRDB.Database, _ findings: inout Findings) throws {
+        var damaged = 0
+        let rows = try Row.fetchCursor(db, sql: "SELECT * FROM decisionBlock ORDER BY id")
+        while let row = try rows.next() {
+            do {
+                let block = try DecisionBlock.read(row)
+                findings.decisions += block.entries.count
+                for entry in block.entries { _ = try block.decision(entry) }
+            } catch {
+                damaged += 1
+                guard damaged <= limit else { continue }
+                findings.damage.append(
+                    "block \(row["id"] as Int64): decisions \(row["first"] as Int64) to \(row["last"] as Int64) of application \(row["application"] as Int64), episode \(row["episode"] as Int64): \(error)")
+            }
+        }
+        if damaged > limit { findings.damage.append("and \(damaged - limit) more blocks") }
     }
 
     private static func compare(_ mark: HighWaterMark.Contents, _ db: GRDB.Database, _ findings: inout Findings) throws {

@@ -13,6 +13,7 @@ enum Migrations {
         ("m0006_weights", PackageResources.m0006_weights_sql),
         ("m0007_freeze_up", PackageResources.m0007_freeze_up_sql),
         ("m0008_integrity", PackageResources.m0008_integrity_sql),
+        ("m0009_blocks", PackageResources.m0009_blocks_sql),
     ]
 
     /// Who wrote a database.

@@ -30,7 +30,7 @@ extension Database {
             try db.execute(
                 sql: "INSERT INTO outcome (seq, application, applied, reward, created) VALUES (?, ?, ?, ?, ?)",
                 arguments: [seq, application, outcome.applied, outcome.reward, time])
-            guard let number = try Self.decision(seq: seq, in: db)?.episode else { return (outcome, nil) }
+            guard let number = try Self.decision(of: application, upTo: seq, in: db)?.episode else { return (outcome, nil) }
             return (outcome, try Self.recount(episode: number, of: application, in: db))
         }
     }
@@ -44,12 +44,7 @@ extension Database {
                 db, sql: "SELECT * FROM episode WHERE application = ? AND number = ?", arguments: [application, number]
             ).map(Self.episode)
         else { return nil }
-        var chain: [Decision] = []
-        var next = summary.closing
-        while chain.count <= summary.steps, let decision = try Self.decision(of: application, upTo: next, in: db) {
-            chain.append(decision)
-            next = decision.previous
-        }
+        let chain = try decisions(of: application, from: summary.closing, limit: summary.steps + 1, in: db)
         let rewards = try complete(chain.reversed(), in: db).dropFirst().compactMap(\.reward)
         let reward = rewards.isEmpty ? nil : rewards.reduce(0, +) / Double(rewards.count)
         guard reward != summary.reward else { return nil }

@@ -28,9 +28,9 @@ extension Database {
     /// Numbers of decisions that one slice looks at, and the pause after it.
     private static let sliceDecisions: Int64 = 1000
     private static let slicePause = DispatchTimeInterval.milliseconds(10)
-    private static let rounds = DispatchTimeInterval.seconds(60)
+    private static let rounds = DispatchTimeInterval.seconds(10)
 
-    /// Begins to forget, once a minute and after each deletion of an application, until the database is shut down.
+    /// Begins to forget, every ten seconds and after each deletion of an application, until the database is shut down.
     /// - Parameter now: seconds since 1970.
     public func startRetention(_ retention: Retention, now: @escaping @Sendable () -> Double) {
         maintenance.async { [self] in round(retention, now) }
@@ -39,6 +39,7 @@ extension Database {
     private func round(_ retention: Retention, _ now: @escaping @Sendable () -> Double) {
         guard !state.withLock({ $0.isClosed }) else { return }
         // What fails, for want of space or because of a fault, is tried again in the next round.
+        try? compact()
         try? forget(retention, at: now())
         maintenance.asyncAfter(deadline: .now() + Self.rounds) { [self] in round(retention, now) }
     }
@@ -56,7 +57,7 @@ extension Database {
     func scheduleDeletions() { maintenance.async { [self] in try? finishDeletions() } }
 
     /// A slice of work between two commits; nothing once the database is being closed.
-    private func slice<T>(_ work: (GRDB.Database) throws -> T?) throws -> T? {
+    func slice<T>(_ work: (GRDB.Database) throws -> T?) throws -> T? {
         guard !state.withLock({ $0.isClosed }) else { return nil }
         let result = try write(work)
         if result != nil { Thread.sleep(forTimeInterval: 0.01) }
@@ -79,6 +80,12 @@ extension Database {
                 guard done != nil else { return }
                 next = to
             }
+            while try slice({ db -> Bool? in
+                try db.execute(
+                    sql: "DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock WHERE application = ? LIMIT 100)",
+                    arguments: [application])
+                return db.changesCount > 0 ? true : nil
+            }) != nil {}
             guard try slice({ db -> Bool? in
                 try db.execute(sql: "DELETE FROM deletion WHERE application = ?", arguments: [application])
                 return true
@@ -93,7 +100,23 @@ extension Database {
             OR application NOT IN (SELECT id FROM application)
         """
 
+    private static let isSpentBlock = """
+        episode <= coalesce((SELECT episode FROM trainerState WHERE application = decisionBlock.application), 0)
+            OR application NOT IN (SELECT id FROM application)
+        """
+
     private func forgetDecisions(before time: Double) throws {
+        while try slice({ db -> Int? in
+            // In the order of their making; the first that is too young ends it.
+            guard let first = try Row.fetchOne(db, sql: "SELECT ended FROM decisionBlock ORDER BY id LIMIT 1"), first[0] < time
+            else { return nil }
+            try db.execute(
+                sql: """
+                    DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock ORDER BY id LIMIT 100)
+                        AND ended < ? AND (\(Self.isSpentBlock))
+                    """, arguments: [time])
+            return db.changesCount > 0 ? db.changesCount : nil
+        }) != nil {}
         var next = try pool.read { try Int64.fetchOne($0, sql: "SELECT min(seq) FROM decision") } ?? .max
         while next < .max {
             let from = next
@@ -122,6 +145,12 @@ extension Database {
     private func forgetOldest() throws -> Int {
         try slice { db -> Int? in
             try Self.keepHighest(db)
+            try db.execute(
+                sql: """
+                    DELETE FROM decisionBlock WHERE id IN (
+                        SELECT id FROM decisionBlock WHERE \(Self.isSpentBlock) ORDER BY id LIMIT 100)
+                    """)
+            if db.changesCount > 0 { return db.changesCount }
             try db.execute(
                 sql: "DELETE FROM decision WHERE seq IN (SELECT seq FROM decision WHERE \(Self.isSpent) ORDER BY seq LIMIT ?)",
                 arguments: [Self.sliceDecisions])

@@ -36,6 +36,8 @@ extension Database {
     /// Why nothing is written at the moment; `nil` when all is well.
     public var fault: StorageFault? { state.withLock { $0.fault } }
 
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
     /// A transaction that refuses while there is a fault, and notes one.
     func write<T>(_ body: (GRDB.Database) throws -> T) throws -> T {
         if let fault { throw fault }

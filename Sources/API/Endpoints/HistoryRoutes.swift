@@ -43,14 +43,14 @@ enum HistoryRoutes {
         // The cursor is the seq of the last item that was seen.
         var next = newest
         if let cursor = page.cursor {
-            guard let seen = try api.database.decision(seq: cursor), seen.application == agent.id else {
+            guard let seen = try api.database.decision(seq: cursor, of: agent.id) else {
                 return Listing.Result(items: Array("[]".utf8), next: nil)
             }
             next = seen.previous
         }
         var items: [Decision] = []
         while items.count < page.limit, next > 0 {
-            let found = try api.database.decisions(of: agent.id, from: next, limit: page.limit)
+            let found = try api.database.decisions(of: agent.id, from: next, limit: page.limit, before: page.until)
             next = found.last?.previous ?? 0
             if let last = found.last, last.time < page.since { next = 0 }
             for decision in found where items.count < page.limit && page.contains(decision.time) {
@@ -66,7 +66,7 @@ enum HistoryRoutes {
     private static func decision(_ name: String, _ id: String, _ api: APIContext) throws -> ResponseBytes {
         let agent = try api.agent(named: name)
         guard let seq = agent.seq(ofClientID: id) ?? DecisionID.seq(of: id),
-            let decision = try api.database.decision(seq: seq), decision.application == agent.id
+            let decision = try api.database.decision(seq: seq, of: agent.id)
         else { throw Refusal(.notFound, "\(name) has no decision with the id \"\(id.prefix(64))\".") }
         var json = JSONWriter(reserving: 1024)
         DecisionCodec.write(decision, application: name, to: &json)

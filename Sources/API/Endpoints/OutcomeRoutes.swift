@@ -50,7 +50,7 @@ enum OutcomeRoutes {
     ) throws -> ResponseBytes {
         let agent = try api.agent(named: name)
         guard let seq = agent.seq(ofClientID: id) ?? DecisionID.seq(of: id),
-            let decision = try api.database.decision(seq: seq), decision.application == agent.id
+            let decision = try api.database.decision(seq: seq, of: agent.id)
         else { throw Refusal(.notFound, "\(name) has no decision with the id \"\(id.prefix(64))\".") }
         let (stored, correction) = try api.database.insert(outcome, of: seq, application: agent.id, at: time)
         if let correction { api.trainer.carryOut(.correct(correction), for: agent, at: time) { _ in } }
