@@ -6,7 +6,7 @@ import Store
 
 /// One act of a person or of a program that acts for one.
 struct PersonalOrder: Sendable {
-    /// Why, in a sentence; may be empty.
+    /// Why, in a sentence: whoever reads the audit log at three in the morning was not there.
     var reason = ""
     var actor: String
     var action: String
@@ -59,10 +59,19 @@ extension ControlRoutes {
             var reader = ObjectReader(
                 request.body.isEmpty ? try parser.parse("{}") : try parser.parse(padded: request.body), at: "")
             let content = read(&reader)
-            if let reason = reader.text("reason", max: PersonalOrder.reasonMax) { order.reason = reason }
+            if let reason = reader.text("reason", max: PersonalOrder.reasonMax) ?? request.query("reason") {
+                order.reason = reason.trimmingBlanks
+            }
             // Who asks is known from the token; on whose behalf, the body may say.
             if let actor = reader.text("actor", max: 100) { order.actor = "\(actor) (\(order.actor))" }
             reader.finish()
+            // Episodes are the recommender's business; everything else is somebody's decision.
+            if order.reason.isEmpty, reader.errors.isEmpty, !action.hasPrefix("episode.") {
+                reader.complain(
+                    "reason", "reason",
+                    "Say why, for example \"reason\": \"incident 4711\" (or ?reason=... where there is no body): it goes into the audit log."
+                )
+            }
             guard reader.errors.isEmpty else {
                 DecideRoute.refuse(reader.errors, &response)
                 return nil
@@ -72,6 +81,13 @@ extension ControlRoutes {
             Refusal(error).write(to: response)
             return nil
         }
+    }
+}
+
+extension String {
+    /// Without blanks at both ends.
+    fileprivate var trimmingBlanks: String {
+        String(drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
     }
 }
 

@@ -57,7 +57,7 @@ import Testing
             let tag = try #require(answer.headers["etag"])
             let same = try await server.send("GET", path + "/recommendation", headers: [("If-None-Match", tag)])
             #expect(same.status == 304 && same.body.isEmpty)
-            try await server.send("PUT", path + "/pin", #"{"replicas": 11}"#)
+            try await server.send("PUT", path + "/pin", #"{"replicas": 11, "reason": "a test"}"#)
             let pinned = try await server.send("GET", path + "/recommendation", headers: [("If-None-Match", tag)])
             #expect(pinned.integer("/desiredReplicas") == 11, "a pin counts before the next observation")
         }

@@ -127,12 +127,12 @@ import Testing
             [
                 ("{}", 400, "/replicas", "replicas|for example"),
                 (#"{"replicas": 0}"#, 422, "/replicas", "0|1 to 100000"),
-                (#"{"replicas": 500}"#, 422, "/replicas", "profile|1 to 20"),
-                (#"{"replicas": 3, "cpu": "64"}"#, 422, "/cpu", "profile"),
-                (#"{"replicas": 3, "memory": "1Ti"}"#, 422, "/memory", "profile"),
+                (#"{"replicas": 500, "reason": "x"}"#, 422, "/replicas", "profile|1 to 20"),
+                (#"{"replicas": 3, "cpu": "64", "reason": "x"}"#, 422, "/cpu", "profile"),
+                (#"{"replicas": 3, "memory": "1Ti", "reason": "x"}"#, 422, "/memory", "profile"),
                 (#"{"replicas": 3, "seconds": 0}"#, 422, "/seconds", "0|31536000"),
                 (#"{"replicas": 3, "seconds": 5, "until": "2099-01-01T00:00:00Z"}"#, 422, "/seconds", "not both"),
-                (#"{"replicas": 3, "until": "2001-01-01T00:00:00Z"}"#, 422, "/until", "before it begins"),
+                (#"{"replicas": 3, "until": "2001-01-01T00:00:00Z", "reason": "x"}"#, 422, "/until", "before it begins"),
                 (#"{"replicas": 3, "until": "tomorrow"}"#, 422, "/until", "tomorrow|RFC 3339"),
                 (#"{"replicas": 3, "reason": 7}"#, 400, "/reason", "text|7"),
                 ("{\"replicas\": 3, \"reason\": \"\(String(repeating: "x", count: 501))\"}", 422, "/reason", "500"),
@@ -149,7 +149,7 @@ import Testing
             [
                 ("{}", 400, "/stage", "offline|online|serving"),
                 (#"{"stage": "training"}"#, 422, "/stage", "training|offline"),
-                (#"{"stage": "serving"}"#, 409, "/stage", "no policy|offline"),
+                (#"{"stage": "serving", "reason": "x"}"#, 409, "/stage", "no policy|offline"),
                 (#"{"stage": "offline", "hold": "yes"}"#, 400, "/hold", "true or false"),
             ])
         + bodies(
@@ -271,8 +271,8 @@ import Testing
             ("GET", "/v1/applications/none/episodes"), ("GET", "/v1/applications/none/models"),
             ("GET", "/v1/applications/none/rewards"), ("GET", "/v1/applications/none/recommendation"),
             ("GET", "/v1/applications/none/control"), ("GET", "/v1/applications/none/embedding"),
-            ("GET", "/v1/applications/none/neighbours"), ("POST", "/v1/applications/none/retrain"),
-            ("POST", "/v1/applications/none/approve"), ("GET", "/v2/models/none"), ("GET", "/v2/models/none/ready"),
+            ("GET", "/v1/applications/none/neighbours"), ("POST", "/v1/applications/none/retrain?reason=x"),
+            ("POST", "/v1/applications/none/approve?reason=x"), ("GET", "/v2/models/none"), ("GET", "/v2/models/none/ready"),
         ].map { method, path in
             Bad(
                 method: method, path: path, body: nil, status: 404, pointer: nil,
@@ -287,13 +287,13 @@ import Testing
             Bad(
                 method: "POST", path: app + "/episodes/9/end", body: "{}", status: 404, pointer: nil,
                 words: ["9", "running"]),
-            Bad(method: "POST", path: app + "/models/77/promote", body: "{}", status: 404, pointer: nil, words: ["77"]),
+            Bad(method: "POST", path: app + "/models/77/promote", body: #"{"reason": "x"}"#, status: 404, pointer: nil, words: ["77"]),
             Bad(
                 method: "PUT", path: app + "/models/0/weights", body: "x", status: 404, pointer: nil,
                 words: ["0", "whole number"],
                 headers: [("Content-Type", "application/octet-stream")]),
             Bad(
-                method: "POST", path: app + "/approve", body: "{}", status: 409, pointer: nil,
+                method: "POST", path: app + "/approve", body: #"{"reason": "x"}"#, status: 409, pointer: nil,
                 words: ["auto", "approve"]),
             Bad(
                 method: "PUT", path: "/v1/applications/Shop_Web", body: "{}", status: 422, pointer: "",

@@ -88,7 +88,7 @@ import Testing
                 ["sh", script, "POST", "/v1/applications/shop/decisions", #"{"replicas": 3}"#], environment: environment
             )
             #expect(decided.status == 0 && decided.output.contains("\"desired\""), "\(decided.output)")
-            let killed = try await run(["sh", script, "PUT", "/v1/killswitch"], environment: environment)
+            let killed = try await run(["sh", script, "PUT", "/v1/killswitch", #"{"reason": "drill"}"#], environment: environment)
             #expect(killed.status == 0 && killed.output.contains("\"on\":true"), "\(killed.output)")
         }
     }

@@ -27,7 +27,7 @@ import Testing
             try await server.restart()
             answer = try await decide(server)
             #expect(answer.integer("/desired/replicas") == 7, "a pin survives a restart")
-            let removed = try await server.send("DELETE", path + "/pin")
+            let removed = try await server.send("DELETE", path + "/pin", #"{"reason": "a test"}"#)
             #expect(removed.status == 200 && removed["/pin"] is NSNull)
             answer = try await decide(server)
             #expect(answer.string("/source") != "pin")
@@ -47,7 +47,7 @@ import Testing
                     observation(extra: "\"time\": \"2026-11-21T00:\(seconds / 60 + 10):\(seconds % 60 + 10)Z\", "))
             }
             _ = try await at(0)
-            #expect(try await server.send("PUT", path + "/pin", #"{"replicas": 9, "seconds": 60}"#).status == 200)
+            #expect(try await server.send("PUT", path + "/pin", #"{"replicas": 9, "seconds": 60, "reason": "a test"}"#).status == 200)
             #expect(try await at(30).string("/source") == "pin")
             #expect(try await at(90).string("/source") != "pin")
             #expect(try await server.send("GET", path + "/control")["/pin"] is NSNull)
@@ -57,14 +57,14 @@ import Testing
     @Test func aPinNamesWhatItCannotBe() async throws {
         try await withRest { server in
             try await server.send("PUT", path, "{}")
-            var answer = try await server.send("PUT", path + "/pin", #"{"replicas": 3}"#)
+            var answer = try await server.send("PUT", path + "/pin", #"{"replicas": 3, "reason": "a test"}"#)
             #expect(answer.status == 422 && answer.errorPointers == ["/cpu", "/memory"])
-            answer = try await server.send("PUT", path + "/pin", #"{"replicas": 21, "cpu": 1, "memory": "1Gi"}"#)
+            answer = try await server.send("PUT", path + "/pin", #"{"replicas": 21, "cpu": 1, "memory": "1Gi", "reason": "a test"}"#)
             #expect(answer.status == 422 && answer.errorPointers == ["/replicas"])
             answer = try await server.send(
                 "PUT", path + "/pin", #"{"cpu": "-1", "memory": [], "seconds": 0, "until": "soon", "by": 1}"#)
             #expect(Set(answer.errorPointers) == ["/replicas", "/cpu", "/memory", "/seconds", "/until", "/by"])
-            answer = try await server.send("PUT", "/v1/applications/none/pin", #"{"replicas": 3}"#)
+            answer = try await server.send("PUT", "/v1/applications/none/pin", #"{"replicas": 3, "reason": "a test"}"#)
             #expect(answer.status == 404)
         }
     }
@@ -78,15 +78,48 @@ import Testing
             #expect(answer.string("/source") == "hold")
             try await server.restart()
             #expect(try await decide(server, cpu: 1.5).string("/reason") == "Paused")
-            try await server.send("PUT", path + "/mode", #"{"mode": "freezeDown"}"#)
+            try await server.send("PUT", path + "/mode", #"{"mode": "freezeDown", "reason": "a test"}"#)
             answer = try await decide(server, cpu: 0.01, replicas: 6)
             #expect((answer.integer("/horizontal") ?? -1) >= 0)
             answer = try await decide(server, cpu: 1.5, replicas: 6)
             #expect((answer.integer("/horizontal") ?? 0) > 0, "freezing down leaves the way up open")
-            try await server.send("PUT", path + "/mode", #"{"mode": "running"}"#)
+            try await server.send("PUT", path + "/mode", #"{"mode": "running", "reason": "a test"}"#)
             #expect(try await server.send("GET", path + "/control").string("/mode") == "running")
-            let wrong = try await server.send("PUT", path + "/mode", #"{"mode": "stop"}"#)
+            let wrong = try await server.send("PUT", path + "/mode", #"{"mode": "stop", "reason": "a test"}"#)
             #expect(wrong.status == 422 && wrong.errorPointers == ["/mode"])
+        }
+    }
+
+    @Test func freezeUpGivesNothingMore() async throws {
+        try await withRest { server in
+            try await server.send("PUT", path, "{}")
+            try await server.send("PUT", path + "/mode", #"{"mode": "freezeUp", "reason": "quota"}"#)
+            try await server.restart()
+            let answer = try await decide(server, cpu: 1.4, replicas: 6)
+            #expect(answer.integer("/desired/replicas") == 6)
+            #expect(answer.text.contains("scaling up is frozen"))
+        }
+    }
+
+    /// Whoever reads the audit log was not there.
+    @Test func everyActSaysWhy() async throws {
+        try await withRest { server in
+            try await decide(server)
+            for (method, route, body) in [
+                ("PUT", "/pin", #"{"replicas": 3, "cpu": 1, "memory": "1Gi"}"#), ("DELETE", "/pin", "{}"),
+                ("PUT", "/mode", #"{"mode": "pause"}"#), ("PUT", "/stage", #"{"stage": "offline"}"#),
+                ("POST", "/retrain", "{}"), ("POST", "/reset", #"{"reason": "  "}"#), ("POST", "/approve", "{}"),
+                ("POST", "/models/1/promote", "{}"),
+            ] {
+                let answer = try await server.send(method, path + route, body)
+                #expect(answer.status == 422 && answer.errorPointers == ["/reason"], "\(route): \(answer.text)")
+            }
+            #expect(try await server.send("PUT", "/v1/killswitch", "{}").status == 422)
+            #expect(try await server.send("GET", "/v1/audit").text.contains("pin") == false)
+            // Where a body is awkward the query says it.
+            #expect(try await server.send("DELETE", path + "/pin?reason=sale+is+over").status == 200)
+            let pinned = try await server.send("PUT", path + "/pin", #"{"replicas": 3, "reason": "launch"}"#)
+            #expect(pinned.boolean("/pin/isPermanent") == true, "a pin without an end is marked")
         }
     }
 
@@ -96,12 +129,12 @@ import Testing
             try await decide(server)
             try await server.send("PUT", "/v1/killswitch", #"{"reason": "drill"}"#)
             #expect(try await decide(server).string("/source") == "rules")
-            try await server.send("PUT", path + "/pin", #"{"replicas": 2}"#)
+            try await server.send("PUT", path + "/pin", #"{"replicas": 2, "reason": "a test"}"#)
             #expect(try await decide(server).string("/source") == "pin", "a pin beats the kill switch")
-            try await server.send("PUT", path + "/mode", #"{"mode": "pause"}"#)
+            try await server.send("PUT", path + "/mode", #"{"mode": "pause", "reason": "a test"}"#)
             var answer = try await decide(server, replicas: 5)
             #expect(answer.integer("/desired/replicas") == 5, "a pause beats a pin")
-            try await server.send("PUT", path + "/mode", #"{"mode": "freezeDown"}"#)
+            try await server.send("PUT", path + "/mode", #"{"mode": "freezeDown", "reason": "a test"}"#)
             answer = try await decide(server, replicas: 5)
             #expect(answer.integer("/desired/replicas") == 5, "freeze-down beats a pin that is lower")
             try await server.send("PUT", path, #"{"replicas": {"min": 1, "max": 4}}"#)
@@ -119,7 +152,7 @@ import Testing
             #expect(state.boolean("/on") == true && state.string("/reason") == "bad release")
             try await decide(server)
             #expect(try await server.send("GET", path + "/control").boolean("/killSwitch") == true)
-            #expect(try await server.send("DELETE", "/v1/killswitch", "{}").boolean("/on") == false)
+            #expect(try await server.send("DELETE", "/v1/killswitch", #"{"reason": "a test"}"#).boolean("/on") == false)
             #expect(try await server.send("GET", path + "/control").boolean("/killSwitch") == false)
             let audit = try await server.send("GET", "/v1/audit")
             #expect(audit.string("/items/0/action") == "killSwitch.off")
@@ -130,16 +163,16 @@ import Testing
     @Test func stagesAndRetrainingGoThroughTheTrainer() async throws {
         try await withRest { server in
             try await decide(server)
-            var answer = try await server.send("PUT", path + "/stage", #"{"stage": "serving"}"#)
+            var answer = try await server.send("PUT", path + "/stage", #"{"stage": "serving", "reason": "a test"}"#)
             #expect(answer.status == 409, "there is no policy yet: \(answer.text)")
             answer = try await server.send("PUT", path + "/stage", #"{"stage": "offline", "reason": "start"}"#)
             #expect(answer.status == 200 && answer.string("/stage") == "offline", "\(answer.text)")
-            answer = try await server.send("POST", path + "/retrain")
+            answer = try await server.send("POST", path + "/retrain", #"{"reason": "a test"}"#)
             #expect(answer.status == 200, "\(answer.text)")
             answer = try await server.send("POST", path + "/reset", #"{"reason": "again"}"#)
             #expect(answer.status == 200 && answer.integer("/modelVersion") == 0, "\(answer.text)")
-            #expect(try await server.send("POST", path + "/models/1/promote").status == 404)
-            #expect(try await server.send("POST", path + "/models/x/promote").status == 404)
+            #expect(try await server.send("POST", path + "/models/1/promote", #"{"reason": "a test"}"#).status == 404)
+            #expect(try await server.send("POST", path + "/models/x/promote", #"{"reason": "a test"}"#).status == 404)
             let audit = try await server.send("GET", "/v1/audit?kind=reset")
             #expect(audit.string("/items/0/reason") == "again")
         }

@@ -77,12 +77,12 @@ import Testing
     @Test func aDecisionWaitsForApproval() async throws {
         try await withRest { server in
             try await server.send("PUT", path, #"{"actuation": "approve"}"#)
-            #expect(try await server.send("POST", path + "/approve").status == 409)
+            #expect(try await server.send("POST", path + "/approve", #"{"reason": "a test"}"#).status == 409)
             let waiting = try await decide(server, cpu: 1.5)
             #expect(
                 waiting.integer("/horizontal") == 0 && waiting.string("/reason") == "AwaitingApproval",
                 "\(waiting.text)")
-            #expect(try await server.send("POST", path + "/approve", #"{"id": "other"}"#).status == 409)
+            #expect(try await server.send("POST", path + "/approve", #"{"id": "other", "reason": "a test"}"#).status == 409)
             let approved = try await server.send(
                 "POST", path + "/approve", #"{"reason": "looks right", "actor": "ann"}"#)
             let replicas = try #require(approved.integer("/desired/replicas"))
@@ -97,7 +97,7 @@ import Testing
         try await withRest { server in
             try await server.send("PUT", path, #"{"actuation": "observe", "bootstrap": false}"#)
             #expect(try await decide(server).string("/source") == "rules")
-            #expect(try await server.send("POST", path + "/approve").status == 409)
+            #expect(try await server.send("POST", path + "/approve", #"{"reason": "a test"}"#).status == 409)
         }
     }
 

@@ -84,7 +84,7 @@ import Testing
                     #"{"inputs": [{"name": "replicas", "shape": [1], "datatype": "INT64", "data": [3]}]}"#
                 ),
                 (path + "/approve", #"{"reason": "once"}"#), (path + "/decisions/\(id)/outcome", #"{"reward": 0.5}"#),
-                (path + "/episodes/1/end", "{}"), (path + "/episodes", "{}"), (path + "/retrain", "{}"),
+                (path + "/episodes/1/end", "{}"), (path + "/episodes", "{}"), (path + "/retrain", #"{"reason": "once"}"#),
                 (path + "/reset", #"{"reason": "once"}"#),
             ]
             for (number, (route, body)) in acts.enumerated() {
@@ -102,12 +102,12 @@ import Testing
 
     @Test func aRefusalLeavesTheKeyFree() async throws {
         try await withRest { server in
-            let missing = try await server.send("POST", path + "/retrain", "{}", headers: key("k"))
+            let missing = try await server.send("POST", path + "/retrain", #"{"reason": "a test"}"#, headers: key("k"))
             #expect(missing.status == 404)
             let wrong = try await server.send("POST", path + "/decisions", "{}", headers: key("d"))
             #expect(wrong.status == 400 && wrong.errorPointers == ["/replicas"], "\(wrong.text)")
             try await server.send("PUT", path, "{}")
-            #expect(try await server.send("POST", path + "/retrain", "{}", headers: key("k")).status == 200)
+            #expect(try await server.send("POST", path + "/retrain", #"{"reason": "a test"}"#, headers: key("k")).status == 200)
             #expect(try await server.send("POST", path + "/decisions", observation(), headers: key("d")).status == 200)
         }
     }

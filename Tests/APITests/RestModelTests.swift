@@ -71,7 +71,7 @@ import Testing
             var decision = try await server.send("POST", path + "/decisions", observation())
             #expect(
                 decision.string("/source") == "policy" && decision.integer("/modelVersion") == 2, "\(decision.text)")
-            #expect(try await server.send("POST", path + "/models/1/promote").integer("/modelVersion") == 1)
+            #expect(try await server.send("POST", path + "/models/1/promote", #"{"reason": "a test"}"#).integer("/modelVersion") == 1)
             decision = try await server.send("POST", path + "/decisions", observation())
             #expect(decision.integer("/modelVersion") == 1, "a roll-back does not wait for the episode's end")
             try await server.restart()

@@ -145,7 +145,7 @@ import Testing
             try await prepare(server)
             let document = try await document(server)
             let all = operations(document)
-            try await server.send("PUT", "/v1/applications/shop-web/pin", #"{"replicas": 4, "seconds": 60}"#)
+            try await server.send("PUT", "/v1/applications/shop-web/pin", #"{"replicas": 4, "seconds": 60, "reason": "a test"}"#)
             try await server.send("PUT", "/v1/applications/new", #"{"slo": null, "actuation": "approve"}"#)
             for operation in all where operation.method == "GET" && operation.path.hasPrefix("/v1/applications/{app}") {
                 for name in ["shop-web", "new", "missing"] {

@@ -109,7 +109,7 @@ import Testing
 
     @Test func aTokensNameStandsInTheAuditLog() async throws {
         try await withRest(Self.guarded) { server in
-            try await server.send("PUT", "/v1/killswitch", #"{"actor": "ann"}"#, headers: [bearer(.admin)])
+            try await server.send("PUT", "/v1/killswitch", #"{"actor": "ann", "reason": "a test"}"#, headers: [bearer(.admin)])
             let audit = try await server.send("GET", "/v1/audit", headers: [bearer(.admin)])
             #expect(audit.string("/items/0/actor") == "ann (admin)")
         }

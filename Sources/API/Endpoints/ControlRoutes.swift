@@ -108,6 +108,7 @@ enum ControlRoutes {
                 json.object("pin") { json in
                     DecisionCodec.allocation(pin.allocation, &json)
                     json.member("until", pin.until.map(Timestamp.text))
+                    json.member("isPermanent", pin.until == nil)
                     json.member("reason", pin.reason)
                     json.member("actor", pin.actor)
                     json.member("since", Timestamp.text(pin.created))
