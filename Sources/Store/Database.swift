@@ -73,6 +73,9 @@ public final class Database: Sendable {
 
     let state = Mutex(State())
     let recovery = DispatchQueue(label: "aware.reopen")
+    /// Rows of finished episodes since the last compaction; a start does not know how many there are.
+    let finishedRows = Atomic<Int>(Database.compactionRows)
+    private let isChecking = Atomic<Bool>(false)
     /// What may take long and is never urgent.
     let maintenance = DispatchQueue(label: "aware.maintenance", qos: .utility)
     public let path: String
@@ -145,7 +148,9 @@ public final class Database: Sendable {
             return
         }
         maintenance.async { [self] in
-            guard let found = try? verdict(), found != "ok" else { return }
+            isChecking.store(true, ordering: .releasing)
+            defer { isChecking.store(false, ordering: .releasing) }
+            guard !isClosed, let found = try? verdict(), found != "ok" else { return }
             noteDamage(of: nil, "The database \(path) is damaged: \(found). Run `aware doctor`.")
         }
     }
@@ -204,6 +209,8 @@ public final class Database: Sendable {
             return (state.connections, state.fault)
         }
         recovery.sync {}
+        // Nothing else is under way any more; a check of gigabytes must not hold up the end.
+        if isChecking.load(ordering: .acquiring) { connections?.pool.interrupt() }
         maintenance.sync {}
         guard let connections else { return }
         try? connections.checkpointer.stop()

@@ -28,6 +28,8 @@ extension Database: DecisionSink {
 
     /// Before the group is answered.
     private func mark(_ batch: [PendingDecision]) {
+        let finished = batch.reduce(0) { $0 + ($1.closed?.summary.steps ?? 0) }
+        if finished > 0 { finishedRows.add(finished, ordering: .relaxed) }
         guard let mark = state.withLock({ $0.mark }) else { return }
         mark.note { contents in
             for pending in batch where pending.seq > contents.seq { (contents.seq, contents.time) = (pending.seq, pending.time) }

@@ -29,19 +29,24 @@ extension Database {
     private static let sliceDecisions: Int64 = 1000
     private static let slicePause = DispatchTimeInterval.milliseconds(10)
     private static let rounds = DispatchTimeInterval.seconds(10)
+    /// Rounds after which it is looked for what is too old: that may read a lot to find little.
+    private static let forgettingRounds = 60
 
-    /// Begins to forget, every ten seconds and after each deletion of an application, until the database is shut down.
+    /// Begins to forget, every ten minutes, and to compact, every ten seconds, until the database is shut down.
     /// - Parameter now: seconds since 1970.
     public func startRetention(_ retention: Retention, now: @escaping @Sendable () -> Double) {
-        maintenance.async { [self] in round(retention, now) }
+        maintenance.async { [self] in round(0, retention, now) }
     }
 
-    private func round(_ retention: Retention, _ now: @escaping @Sendable () -> Double) {
+    private func round(_ number: Int, _ retention: Retention, _ now: @escaping @Sendable () -> Double) {
         guard !state.withLock({ $0.isClosed }) else { return }
         // What fails, for want of space or because of a fault, is tried again in the next round.
-        try? compact()
-        try? forget(retention, at: now())
-        maintenance.asyncAfter(deadline: .now() + Self.rounds) { [self] in round(retention, now) }
+        if finishedRows.load(ordering: .relaxed) >= Self.compactionRows {
+            finishedRows.store(0, ordering: .relaxed)
+            try? compact()
+        }
+        if number % Self.forgettingRounds == 0 { try? forget(retention, at: now()) }
+        maintenance.asyncAfter(deadline: .now() + Self.rounds) { [self] in round(number + 1, retention, now) }
     }
 
     /// One round; blocks until all is forgotten that should be.
@@ -154,6 +159,9 @@ extension Database {
             try db.execute(
                 sql: "DELETE FROM decision WHERE seq IN (SELECT seq FROM decision WHERE \(Self.isSpent) ORDER BY seq LIMIT ?)",
                 arguments: [Self.sliceDecisions])
+            if db.changesCount > 0 { return db.changesCount }
+            // Rather than fill the disk: what training has not seen, because it fails for that application.
+            try db.execute(sql: "DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock ORDER BY id LIMIT 100)")
             return db.changesCount
         } ?? 0
     }
