@@ -164,9 +164,15 @@ public final class Database: Sendable {
         [.SQLITE_FULL, .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_IOERR, .SQLITE_PERM].contains(error.resultCode)
     }
 
+    /// Said explicitly: a child process that is just being started has the descriptor, too, until it runs its program.
+    private func releaseLock() {
+        flock(lockDescriptor, LOCK_UN)
+        close(lockDescriptor)
+    }
+
     private func giveUp() {
         try? state.withLock { $0.connections }?.close()
-        close(lockDescriptor)
+        releaseLock()
     }
 
     /// Opens the file, and proves that every connection is set as it must be.
@@ -217,7 +223,7 @@ public final class Database: Sendable {
         // With a fault the log stays: the next start reads it from its beginning.
         if fault == nil { try connections.pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) } }
         try connections.pool.close()
-        close(lockDescriptor)
+        releaseLock()
     }
 
     /// Calls `action`, on whichever thread it was, after each commit that added events.
