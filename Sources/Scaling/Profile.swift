@@ -92,6 +92,8 @@ public struct Profile: Sendable, Equatable {
     public var cpu = Bounds(min: 128, max: 2048, step: 128)
     public var memory = Bounds(min: 128 << 20, max: 3072 << 20, step: 128 << 20)
     public var reward = RewardWeights()
+    /// What the application may cost, and at how many violations.
+    public var bill = BillObjective()
     public var resize: Resize = .inPlace
     public var algorithm: Algorithm = .ppo
     public var episodeSteps = 100

@@ -42,24 +42,28 @@ public enum Reward {
             violated: preservation.map { $0 < 1 } ?? false)
     }
 
-    /// The reward that training maximises: the value less the priced events of the step. `nil` when the value is.
+    /// The reward that training maximises: the step's cost by the profile's objective, negative. `nil` unless the service
+    /// level was measured.
     ///
     /// - Parameters:
     ///   - previous: the allocation before the decision that earned this reward.
     ///   - decided: the allocation that it chose.
+    ///   - need: money an hour that the load needs on average; `nil` takes this observation's.
     public static func penalized(
-        _ parts: RewardParts, observation: Observation, previous: Allocation, decided: Allocation, profile: Profile
+        _ parts: RewardParts, observation: Observation, previous: Allocation, decided: Allocation, profile: Profile,
+        need: Double? = nil
     ) -> Double? {
-        guard var value = parts.value else { return nil }
-        let weights = profile.reward
-        if parts.violated { value -= weights.violation }
-        value -= weights.oom * Double(max(0, observation.oomKills ?? 0))
-        if decided.replicas != previous.replicas { value -= weights.replicaChange }
-        if decided.cpuMillicores != previous.cpuMillicores || decided.memoryBytes != previous.memoryBytes {
-            value -= weights.resize
-        }
-        if let cpu = measured(observation.cpuUtilization) { value -= weights.unusedCpu * max(0, 1 - cpu) }
-        return value
+        guard let preservation = parts.sloPreservation else { return nil }
+        var step = BillObjective.Step()
+        step.violated = parts.violated
+        step.preservation = preservation
+        step.oomKills = observation.oomKills ?? 0
+        step.replicasChanged = decided.replicas != previous.replicas
+        step.resized =
+            decided.cpuMillicores != previous.cpuMillicores || decided.memoryBytes != previous.memoryBytes
+        guard let need = need ?? profile.bill.hourlyNeed(observation, decided) else { return nil }
+        step.relativeBill = min(profile.bill.hourlyBill(decided) / need, 1000)
+        return -profile.bill.cost(step)
     }
 
     private static func sloPreservation(_ observation: Observation, _ objective: Profile.Objective) -> Double? {

@@ -30,6 +30,17 @@ enum ProfileCodec {
             if let x = inner.number("unusedCpu", in: 0...10) { profile.reward.unusedCpu = x }
             close(&inner, into: &reader)
         }
+        if let objective = reader.take("objective") {
+            var inner = ObjectReader(objective, at: "/objective")
+            if let x = inner.number("savings", in: 0...1) { profile.bill.savings = x }
+            if let x = inner.number("maxViolations", in: 0.0001...1) { profile.bill.maxViolations = x }
+            if let x = inner.number("cpuHourPrice", in: 0...1e6) { profile.bill.cpuHourPrice = x }
+            if let x = inner.number("gibHourPrice", in: 0...1e6) { profile.bill.gibHourPrice = x }
+            if profile.bill.cpuHourPrice == 0, profile.bill.gibHourPrice == 0 {
+                inner.complain("cpuHourPrice", "range", "CPU and memory cannot both be free.")
+            }
+            close(&inner, into: &reader)
+        }
         if let x = reader.choice("resize", Profile.Resize.self) { profile.resize = x }
         if let x = reader.choice("algorithm", Profile.Algorithm.self) { profile.algorithm = x }
         if let x = reader.choice("actuation", Profile.Actuation.self) { profile.actuation = x }
@@ -186,6 +197,12 @@ enum ProfileCodec {
                 $0.member("replicaChange", profile.reward.replicaChange)
                 $0.member("resize", profile.reward.resize)
                 $0.member("unusedCpu", profile.reward.unusedCpu)
+            }
+            json.object("objective") {
+                $0.member("savings", profile.bill.savings)
+                $0.member("maxViolations", profile.bill.maxViolations)
+                $0.member("cpuHourPrice", profile.bill.cpuHourPrice)
+                $0.member("gibHourPrice", profile.bill.gibHourPrice)
             }
             json.member("resize", profile.resize.rawValue)
             json.member("algorithm", profile.algorithm.rawValue)
