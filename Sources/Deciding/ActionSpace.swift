@@ -49,6 +49,12 @@ public struct ActionSpace: Sendable, Equatable {
         case memorySteps(Int)
         /// Memory times this, to the nearest MiB.
         case memoryFactor(Double)
+        /// Replicas by this share, at least by one.
+        case replicaShare(Double)
+        /// CPU times this, to the nearest eighth of the profile's step.
+        case cpuFactor(Double)
+        /// Memory to the floor (`MemoryNeed.keep`) times this. Less than a tenth down is not worth a resize.
+        case memoryOverFloor(Double)
     }
 
     public struct Head: Sendable, Equatable {
@@ -63,17 +69,24 @@ public struct ActionSpace: Sendable, Equatable {
     public let name: String
     public let heads: [Head]
 
-    /// Three heads (LEARNING, the best recipe): replicas -2 -1 0 1 2 4; CPU -4 -1 0 1 4 steps, which are -512 -128 0
-    /// 128 512 millicores by default; memory x 0.8 0.92 1 1.08 1.25 1.6.
+    /// Three heads. Replicas by shares, so that 5 and 100 replicas are scaled alike; CPU by factors; memory over what was
+    /// shown to be needed, so that a policy cannot go below it.
     public static let standard = ActionSpace(
-        version: 1, name: "heads",
+        version: 5, name: "shares",
         heads: [
-            Head(name: "replicas", choices: [-2, -1, 0, 1, 2, 4].map { $0 == 0 ? .none : .replicas($0) }, noop: 2),
-            Head(name: "cpu", choices: [-4, -1, 0, 1, 4].map { $0 == 0 ? .none : .cpuSteps($0) }, noop: 2),
             Head(
-                name: "memory", choices: [0.8, 0.92, 1, 1.08, 1.25, 1.6].map { $0 == 1 ? .none : .memoryFactor($0) },
-                noop: 2),
+                name: "replicas",
+                choices: [
+                    .replicaShare(-0.35), .replicaShare(-0.15), .replicas(-1), .none, .replicas(1),
+                    .replicaShare(0.15), .replicaShare(0.35), .replicaShare(1),
+                ], noop: 3),
+            Head(
+                name: "cpu", choices: [0.5, 0.8, 1, 1.25, 2].map { $0 == 1 ? .none : .cpuFactor($0) }, noop: 2),
+            Head(name: "memory", choices: [.none] + [1, 1.1, 1.25, 1.5].map { .memoryOverFloor($0) }, noop: 0),
         ])
+
+    /// Seconds between two changes of the CPU size that a policy makes.
+    public static let cpuIntervalSeconds = 300.0
 
     /// The published controller's seven choices, one dimension a step (PAPER 1.3).
     public static let paper = ActionSpace(
@@ -111,15 +124,16 @@ public struct ActionSpace: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - memoryFloor: no cut of memory below so many bytes is legal (`MemoryNeed.keep`).
+    ///   - mayResizeCpu: a change of CPU by a factor is legal; the last one is long enough ago.
     ///   - mask: at least `choiceCount` elements.
     public func writeMask(
-        for allocation: Allocation, _ profile: Profile, memoryFloor: Int = 0,
+        for allocation: Allocation, _ profile: Profile, memoryFloor: Int = 0, mayResizeCpu: Bool = true,
         into mask: UnsafeMutableBufferPointer<UInt8>
     ) {
         var position = 0
         for head in heads {
             for (index, choice) in head.choices.enumerated() {
-                let isLegal = index == head.noop || Self.isLegal(choice, for: allocation, profile, memoryFloor)
+                let isLegal = index == head.noop || Self.isLegal(choice, for: allocation, profile, memoryFloor, mayResizeCpu)
                 mask[position] = isLegal ? 1 : 0
                 position += 1
             }
@@ -127,12 +141,14 @@ public struct ActionSpace: Sendable, Equatable {
     }
 
     /// The mask as one bit a choice, the first choice lowest. For spaces of at most 32 choices.
-    public func maskBits(for allocation: Allocation, _ profile: Profile, memoryFloor: Int = 0) -> UInt32 {
+    public func maskBits(
+        for allocation: Allocation, _ profile: Profile, memoryFloor: Int = 0, mayResizeCpu: Bool = true
+    ) -> UInt32 {
         var bits: UInt32 = 0
         var position: UInt32 = 0
         for head in heads {
             for (index, choice) in head.choices.enumerated() {
-                if index == head.noop || Self.isLegal(choice, for: allocation, profile, memoryFloor) {
+                if index == head.noop || Self.isLegal(choice, for: allocation, profile, memoryFloor, mayResizeCpu) {
                     bits |= 1 << position
                 }
                 position += 1
@@ -142,18 +158,22 @@ public struct ActionSpace: Sendable, Equatable {
     }
 
     private static func isLegal(
-        _ change: Change, for allocation: Allocation, _ profile: Profile, _ memoryFloor: Int = 0
+        _ change: Change, for allocation: Allocation, _ profile: Profile, _ memoryFloor: Int, _ mayResizeCpu: Bool
     ) -> Bool {
         func leads(_ from: Int, to next: Int, _ lowest: Int, _ highest: Int) -> Bool {
             if next > from { return next <= highest || from < lowest }
             return next < from && (next >= lowest || from > highest)
         }
-        let next = changed(allocation, by: change, profile)
+        let next = changed(allocation, by: change, profile, memoryFloor)
         switch change {
         case .none: return true
-        case .replicas: return leads(allocation.replicas, to: next.replicas, profile.minReplicas, profile.maxReplicas)
+        case .replicas, .replicaShare:
+            return leads(allocation.replicas, to: next.replicas, profile.minReplicas, profile.maxReplicas)
         case .cpuSteps: return leads(allocation.cpuMillicores, to: next.cpuMillicores, profile.cpu.min, profile.cpu.max)
-        case .memorySteps, .memoryFactor:
+        case .cpuFactor:
+            return mayResizeCpu
+                && leads(allocation.cpuMillicores, to: next.cpuMillicores, profile.cpu.min, profile.cpu.max)
+        case .memorySteps, .memoryFactor, .memoryOverFloor:
             let isTooLow = next.memoryBytes < allocation.memoryBytes && next.memoryBytes < memoryFloor
             return !isTooLow
                 && leads(allocation.memoryBytes, to: next.memoryBytes, profile.memory.min, profile.memory.max)
@@ -161,17 +181,23 @@ public struct ActionSpace: Sendable, Equatable {
     }
 
     /// What `action` makes of `allocation`, within the limits. An index that a head does not have changes nothing.
-    public func apply(_ action: Action, to allocation: Allocation, _ profile: Profile) -> Allocation {
+    ///
+    /// - Parameter memoryFloor: what choices over the floor are measured from; with 0 they change nothing.
+    public func apply(
+        _ action: Action, to allocation: Allocation, _ profile: Profile, memoryFloor: Int = 0
+    ) -> Allocation {
         var next = allocation
         for head in 0..<min(heads.count, action.count) {
             let index = action[head]
             guard index < heads[head].choices.count else { continue }
-            next = Self.changed(next, by: heads[head].choices[index], profile)
+            next = Self.changed(next, by: heads[head].choices[index], profile, memoryFloor)
         }
         return profile.clamp(next)
     }
 
-    private static func changed(_ allocation: Allocation, by change: Change, _ profile: Profile) -> Allocation {
+    private static func changed(
+        _ allocation: Allocation, by change: Change, _ profile: Profile, _ memoryFloor: Int
+    ) -> Allocation {
         var next = allocation
         switch change {
         case .none: break
@@ -182,6 +208,21 @@ public struct ActionSpace: Sendable, Equatable {
             let mebibytes = (Double(next.memoryBytes) * factor / 1_048_576).rounded()
             // 2^40 MiB is more than any limit, and safe to shift.
             next.memoryBytes = Int(min(max(mebibytes, 0), 1_099_511_627_776)) << 20
+        case .replicaShare(let share):
+            let count = min(max((Double(next.replicas) * share.magnitude).rounded(), 0), 1e9)
+            let wanted = moved(next.replicas, share < 0 ? -1 : 1, of: max(1, Int(count)))
+            next.replicas = min(max(wanted, profile.minReplicas), profile.maxReplicas)
+        case .cpuFactor(let factor):
+            let grain = Double(max(1, profile.cpu.step / 8))
+            let grains = (Double(next.cpuMillicores) * factor / grain).rounded()
+            next.cpuMillicores = min(max(Int(min(max(grains * grain, 0), 1e12)), profile.cpu.min), profile.cpu.max)
+        case .memoryOverFloor(let factor):
+            guard memoryFloor > 0 else { break }
+            let mebibytes = (Double(memoryFloor) * factor / 1_048_576).rounded(.up)
+            let target = min(
+                max(Int(min(mebibytes, 1_099_511_627_776)) << 20, profile.memory.min), profile.memory.max)
+            let isSlight = target < next.memoryBytes && target > next.memoryBytes / 10 * 9
+            if !isSlight { next.memoryBytes = target }
         }
         return next
     }
@@ -198,7 +239,7 @@ public struct ActionSpace: Sendable, Equatable {
     ///
     /// - Parameter legal: a bit for every choice, the first one lowest; only these and the no-op are taken.
     public func nearest(
-        to target: Allocation, from allocation: Allocation, _ profile: Profile, legal: UInt32
+        to target: Allocation, from allocation: Allocation, _ profile: Profile, legal: UInt32, memoryFloor: Int = 0
     ) -> Action {
         var best = Action(count: heads.count)
         var offset = 0
@@ -208,7 +249,7 @@ public struct ActionSpace: Sendable, Equatable {
             var least = Self.distance(allocation, target, profile)
             for (index, choice) in head.choices.enumerated()
             where index != head.noop && legal >> UInt32(offset + index) & 1 == 1 {
-                let distance = Self.distance(Self.changed(allocation, by: choice, profile), target, profile)
+                let distance = Self.distance(Self.changed(allocation, by: choice, profile, memoryFloor), target, profile)
                 if distance < least {
                     least = distance
                     best[position] = index
@@ -240,6 +281,9 @@ public struct ActionSpace: Sendable, Equatable {
         case .memorySteps(let steps):
             return signed(steps, Quantity.text(bytes: steps * profile.memory.step)) + " memory"
         case .memoryFactor(let factor): return "memory x \(factor)"
+        case .replicaShare(let share): return signed(Int((share * 100).rounded()), "\(Int((share * 100).rounded())) % replicas")
+        case .cpuFactor(let factor): return "cpu x \(factor)"
+        case .memoryOverFloor(let factor): return "memory floor x \(factor)"
         }
     }
 }

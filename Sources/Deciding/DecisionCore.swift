@@ -77,18 +77,22 @@ public struct DecisionCore: Sendable {
         let parts = Reward.step(observation, profile)
         let earned = isCredited && observation.applied && !quality.contains(.gap)
         let penalized = Reward.penalized(
-            parts, observation: observation, previous: lastCurrent ?? current, decided: current, profile: profile)
+            parts, observation: observation, previous: lastCurrent ?? current, decided: current, profile: profile,
+            need: encoder.hourlyNeed)
         let isOwners = follow(observation, quality)
         lastCurrent = current
         floor.observe(observation, limit: current.memoryBytes, isOwners: isOwners, time: now)
         let wanted = rules.recommend(
             observation, current: current, killedMax: floor.killedMaxBytes, isOwners: isOwners, time: now)
-        encoder.observe(observation, allocation: current, parts: parts, memoryTarget: rules.memoryTarget, time: now)
+        let need = floor.need(at: now)
+        encoder.observe(
+            observation, allocation: current, parts: parts, memoryTarget: rules.memoryTarget, memoryFloor: need.keep,
+            time: now)
         if encoder.isFresh { memory = [] }
         return Perception(
             observation: observation, time: now, quality: quality, warnings: checked.warnings, current: current,
             rules: wanted, parts: parts, usedCores: encoder.peakDemand, isCredited: earned, penalized: penalized,
-            memoryNeed: floor.need(at: now))
+            memoryNeed: need)
     }
 
     /// What cannot be believed contributes nothing: not its replicas and limits to the answer, not its metrics to any
@@ -136,6 +140,17 @@ public struct DecisionCore: Sendable {
         }
     }
 
+    /// Takes in what one replica used long ago, for the memory floor alone: an application that is not new.
+    public mutating func remember(use observation: Observation, at time: Double) {
+        guard let limit = observation.memoryBytes else { return }
+        floor.observe(observation, limit: limit, isOwners: false, time: time)
+    }
+
+    /// Takes in the demand of minutes before `time`, in cores, oldest first: seasons that were recorded elsewhere.
+    public mutating func remember(demand: [Float], until time: Double) {
+        encoder.remember(demand: demand, until: time)
+    }
+
     /// Limits of an application that has never told them: in the middle of what the profile allows.
     private static func assumed(_ profile: Profile) -> Allocation {
         profile.clamp(Allocation(replicas: profile.minReplicas, cpuMillicores: 1000, memoryBytes: 1 << 30))
@@ -155,12 +170,15 @@ public struct DecisionCore: Sendable {
 
     /// A bit for every choice of all heads, the first one lowest.
     public func legalChoices(_ perception: Perception) -> UInt32 {
-        space.maskBits(for: perception.current, profile, memoryFloor: perception.memoryNeed.keep)
+        space.maskBits(
+            for: perception.current, profile, memoryFloor: perception.memoryNeed.keep, mayResizeCpu: encoder.mayResizeCpu)
     }
 
     /// The same as one byte a choice, into at least as many elements.
     public func write(mask: UnsafeMutableBufferPointer<UInt8>, _ perception: Perception) {
-        space.writeMask(for: perception.current, profile, memoryFloor: perception.memoryNeed.keep, into: mask)
+        space.writeMask(
+            for: perception.current, profile, memoryFloor: perception.memoryNeed.keep,
+            mayResizeCpu: encoder.mayResizeCpu, into: mask)
     }
 
     /// The state vector into at least `StateEncoder.count` elements.
@@ -226,7 +244,7 @@ public struct DecisionCore: Sendable {
 
     /// What `action` makes of the present allocation.
     public func outcome(of action: Action, from perception: Perception) -> Allocation {
-        space.apply(action, to: perception.current, profile)
+        space.apply(action, to: perception.current, profile, memoryFloor: perception.memoryNeed.keep)
     }
 
     // MARK: Settle
@@ -277,7 +295,8 @@ public struct DecisionCore: Sendable {
 
     /// The legal choices nearest to what was answered: the rules' doing in a policy's terms, to be learned from.
     public func nearestAction(to settled: Settlement, from perception: Perception, legal: UInt32) -> Action {
-        space.nearest(to: settled.guarded.allocation, from: perception.current, profile, legal: legal)
+        space.nearest(to: settled.guarded.allocation, from: perception.current, profile, legal: legal,
+            memoryFloor: perception.memoryNeed.keep)
     }
 
     /// Writes what was really done into a recurrent policy's hidden state; its reward is written when it is known.

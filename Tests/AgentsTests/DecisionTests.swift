@@ -138,7 +138,7 @@ extension Decision {
             decision.observation = .make(cpu: Double(index) / 10, latency: 0.1)
             decision.observation.memoryUtilization = Double(index) / 10
             decision.experience.value = Float(index)
-            decision.experience.action = Action([index % 6, index % 5, index % 6])
+            decision.experience.action = Action([index % 8, index % 5, index % 5])
             return decision
         }
     }

@@ -9,12 +9,14 @@ import Testing
 
     private func mask(_ space: ActionSpace, _ allocation: Allocation, _ profile: Profile) -> [UInt8] {
         var mask = [UInt8](repeating: 9, count: space.choiceCount)
-        mask.withUnsafeMutableBufferPointer { space.writeMask(for: allocation, profile, into: $0) }
+        mask.withUnsafeMutableBufferPointer {
+            space.writeMask(for: allocation, profile, memoryFloor: 256 << 20, into: $0)
+        }
         return mask
     }
 
     @Test func hasTheDocumentedSizes() {
-        #expect(ActionSpace.standard.headSizes == [6, 5, 6])
+        #expect(ActionSpace.standard.headSizes == [8, 5, 5])
         #expect(ActionSpace.paper.headSizes == [7])
         #expect(ActionSpace.exercise.headSizes == [5])
         #expect(Set(ActionSpace.all.map(\.version)).count == 3)
@@ -24,13 +26,33 @@ import Testing
         }
     }
 
+    private func applied(_ action: [Int], _ allocation: Allocation = .make(), floor: Int = 256) -> Allocation {
+        ActionSpace.standard.apply(Action(action), to: allocation, profile, memoryFloor: floor << 20)
+    }
+
     @Test func appliesAllHeadsAtOnce() {
-        let space = ActionSpace.standard
-        #expect(space.apply(Action([5, 0, 4]), to: .make(), profile) == .make(replicas: 8, cpu: 512, memoryMiB: 640))
-        #expect(space.apply(Action([0, 4, 0]), to: .make(), profile) == .make(replicas: 2, cpu: 1536, memoryMiB: 410))
-        // Relative memory leaves the grid, but is whole in MiB: 512 * 1.08 = 552.96.
-        #expect(space.apply(Action([2, 2, 3]), to: .make(), profile) == .make(memoryMiB: 553))
-        #expect(space.apply(Action([9, 99, 300]), to: .make(), profile) == .make())
+        // Of 4 replicas, 1024m and 512 MiB; the floor is 256 MiB.
+        #expect(applied([7, 0, 2]) == .make(replicas: 8, cpu: 512, memoryMiB: 282))
+        #expect(applied([0, 3, 1]) == .make(replicas: 3, cpu: 1280, memoryMiB: 256))
+        #expect(applied([4, 2, 0]) == .make(replicas: 5))
+        #expect(applied([9, 99, 300]) == .make())
+    }
+
+    @Test func replicasMoveByShares() {
+        let counts = (0..<8).map { applied([$0, 2, 0], .make(replicas: 10)).replicas }
+        #expect(counts == [6, 8, 9, 10, 11, 12, 14, 20])
+        // At least by one, and not beyond the limits.
+        #expect((0..<8).map { applied([$0, 2, 0], .make(replicas: 1)).replicas } == [1, 1, 1, 1, 2, 2, 2, 2])
+        #expect(applied([7, 2, 0], .make(replicas: 15)).replicas == 20)
+    }
+
+    @Test func memoryIsChosenOverTheFloor() {
+        #expect((0..<5).map { applied([3, 2, $0]).memoryBytes >> 20 } == [512, 256, 282, 320, 384])
+        // Less than a tenth down is not worth a resize; up always is.
+        #expect(applied([3, 2, 1], .make(memoryMiB: 280)) == .make(memoryMiB: 280))
+        #expect(applied([3, 2, 1], .make(memoryMiB: 250)) == .make(memoryMiB: 256))
+        // Without a floor nothing is known, and nothing changed.
+        #expect(applied([3, 2, 1], floor: 0) == .make())
     }
 
     @Test func oneDimensionSpacesFollowThePaper() {
@@ -47,42 +69,40 @@ import Testing
 
     @Test func masksWhatWouldLeaveTheLimits() {
         let lowest = Allocation.make(replicas: 1, cpu: 128, memoryMiB: 128)
-        #expect(mask(.standard, lowest, profile) == [0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1])
+        #expect(mask(.standard, lowest, profile) == [0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1])
         let highest = Allocation.make(replicas: 20, cpu: 2048, memoryMiB: 3072)
-        #expect(mask(.standard, highest, profile) == [1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0])
-        let near = Allocation.make(replicas: 18, cpu: 1920, memoryMiB: 2600)
-        #expect(mask(.standard, near, profile) == [1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 0, 0])
+        #expect(mask(.standard, highest, profile) == [1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1])
         #expect(mask(.exercise, lowest, profile) == [1, 1, 0, 1, 0])
     }
 
-    @Test func masksCutsBelowTheMemoryThatIsNeeded() {
+    @Test func masksCpuThatWasChangedJustNow() {
         let space = ActionSpace.standard
-        // Of 512 MiB: x 0.8 is 410, x 0.92 is 471.
-        let free = space.maskBits(for: .make(), profile)
-        let first = UInt32(space.headSizes[0] + space.headSizes[1])
-        #expect(space.maskBits(for: .make(), profile, memoryFloor: 410 << 20) == free)
-        #expect(space.maskBits(for: .make(), profile, memoryFloor: 411 << 20) == free & ~(1 << first))
-        #expect(space.maskBits(for: .make(), profile, memoryFloor: 600 << 20) == free & ~(3 << first))
+        let free = space.maskBits(for: .make(), profile, memoryFloor: 256 << 20)
+        let waiting = space.maskBits(for: .make(), profile, memoryFloor: 256 << 20, mayResizeCpu: false)
+        #expect(free & ~waiting == 0b11011 << 8)
+        // The published actions have no such pause.
+        let paper = ActionSpace.paper
+        #expect(paper.maskBits(for: .make(), profile, mayResizeCpu: false) == paper.maskBits(for: .make(), profile))
+    }
+
+    @Test func masksCutsBelowTheMemoryThatIsNeeded() {
         #expect(
             ActionSpace.paper.maskBits(for: .make(), profile, memoryFloor: 500 << 20)
                 == ActionSpace.paper.maskBits(for: .make(), profile) & ~(1 << 6))
     }
 
     @Test func masksWhatChangesNothing() {
-        var tiny = profile
-        tiny.memory = Profile.Bounds(min: 1 << 20, max: 64 << 20, step: 1 << 20)
-        // 2 MiB * 1.08 rounds to 2 MiB.
-        let allocation = Allocation.make(memoryMiB: 2)
-        #expect(mask(.standard, allocation, tiny)[14] == 0)
-        #expect(mask(.standard, allocation, tiny)[16] == 1)
+        // The floor and a tenth more are within a tenth of what there is.
+        let mask = mask(.standard, .make(memoryMiB: 283), profile)
+        #expect(Array(mask[13...]) == [1, 0, 0, 1, 1])
     }
 
     @Test func leadsBackIntoChangedLimits() {
         let outside = Allocation.make(replicas: 30, cpu: 64, memoryMiB: 4096)
         let mask = mask(.standard, outside, profile)
-        #expect(mask[0] == 1 && mask[3] == 0)
-        #expect(mask[6] == 0 && mask[9] == 1)
-        #expect(mask[11] == 1 && mask[14] == 0)
+        #expect(mask[2] == 1)
+        #expect(mask[12] == 1)
+        #expect(mask[14] == 1)
     }
 
     @Test func legalActionsStayWithinAndDoWhatTheySay() {
@@ -103,7 +123,7 @@ import Testing
                     if action[head] != choices.noop { isNoop = false }
                     position += choices.choices.count
                 }
-                let next = space.apply(action, to: allocation, profile)
+                let next = space.apply(action, to: allocation, profile, memoryFloor: 256 << 20)
                 #expect(profile.clamp(next) == next)
                 #expect((next == allocation) == isNoop)
             }
@@ -136,22 +156,27 @@ import Testing
 
     @Test func nearestActionImitatesATarget() {
         let space = ActionSpace.standard
-        #expect(space.nearest(to: .make(replicas: 8), from: .make(), profile, legal: .max) == Action([5, 2, 2]))
-        #expect(
-            space.nearest(to: .make(replicas: 3, cpu: 512, memoryMiB: 400), from: .make(), profile, legal: .max)
-                == Action([1, 0, 0]))
-        #expect(space.nearest(to: .make(), from: .make(), profile, legal: .max) == space.noop)
+        func nearest(_ target: Allocation, legal: UInt32 = .max) -> Action {
+            space.nearest(to: target, from: .make(), profile, legal: legal, memoryFloor: 256 << 20)
+        }
+        #expect(nearest(.make(replicas: 8)) == Action([7, 2, 0]))
+        let smaller = nearest(.make(replicas: 3, cpu: 512, memoryMiB: 330))
+        #expect(applied([smaller[0], smaller[1], smaller[2]]) == .make(replicas: 3, cpu: 512, memoryMiB: 320))
+        #expect(nearest(.make()) == space.noop)
         // What is not legal is not imitated.
-        let noMore = UInt32.max & ~(1 << 5)
-        #expect(space.nearest(to: .make(replicas: 8), from: .make(), profile, legal: noMore) == Action([4, 2, 2]))
+        #expect(nearest(.make(replicas: 8), legal: .max & ~(1 << 7))[0] != 7)
         #expect(ActionSpace.paper.nearest(to: .make(replicas: 9), from: .make(), profile, legal: .max) == Action([1]))
     }
 
     @Test func choicesHaveNames() {
-        let names = (0..<6).map { ActionSpace.standard.choiceName(head: 0, index: $0, profile) }
-        #expect(names == ["-2 replicas", "-1 replicas", "keep", "+1 replicas", "+2 replicas", "+4 replicas"])
-        #expect(ActionSpace.standard.choiceName(head: 1, index: 0, profile) == "-512m cpu")
-        #expect(ActionSpace.standard.choiceName(head: 2, index: 4, profile) == "memory x 1.25")
+        let names = (0..<8).map { ActionSpace.standard.choiceName(head: 0, index: $0, profile) }
+        #expect(
+            names == [
+                "-35 % replicas", "-15 % replicas", "-1 replicas", "keep", "+1 replicas", "+15 % replicas",
+                "+35 % replicas", "+100 % replicas",
+            ])
+        #expect(ActionSpace.standard.choiceName(head: 1, index: 0, profile) == "cpu x 0.5")
+        #expect(ActionSpace.standard.choiceName(head: 2, index: 3, profile) == "memory floor x 1.25")
         #expect(ActionSpace.paper.choiceName(head: 0, index: 5, profile) == "+128Mi memory")
         #expect(ActionSpace.paper.choiceName(head: 3, index: 5, profile) == "unknown")
     }

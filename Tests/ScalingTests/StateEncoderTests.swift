@@ -96,7 +96,9 @@ import Testing
                 .make(cpu: 4096, memoryMiB: 2048),
                 at: time)
         }
-        for (index, pair) in zip(vector(small), vector(other)).enumerated() {
+        // A core is a core: what one replica's size is worth to a latency does not scale.
+        let absolute = StateEncoder.features.firstIndex { $0.name == "cpu.size" }
+        for (index, pair) in zip(vector(small), vector(other)).enumerated() where index != absolute {
             // Requests in flight are four times as many, so the constant of the regression weighs a little less.
             #expect(abs(pair.0 - pair.1) < 0.02, "\(StateEncoder.features[index].name)")
         }
@@ -173,13 +175,51 @@ import Testing
         }
     }
 
+    @Test func yesterdayTellsWhatComesNext() {
+        var encoder = StateEncoder(profile)
+        // A day of quarters of an hour: 0.5 cores, and 3 in the quarter that begins at noon.
+        let demand = (0..<1440).map { Float($0 / 15 == 48 ? 3 : 0.5) }
+        encoder.remember(demand: demand, until: 86_400)
+        // Just before noon of the next day, on 4.096 cores.
+        for minute in 0..<12 { observe(&encoder, .make(cpu: 0.125), at: 86_400 + 47 * 900 + Double(minute) * 60) }
+        #expect(abs(feature(encoder, "day.now") - 0.122) < 0.01)
+        #expect(abs(feature(encoder, "day.next") - 0.732) < 0.01)
+        #expect(abs(feature(encoder, "load.max24h") - 0.732) < 0.01)
+        #expect(feature(encoder, "week.next") == 0)
+    }
+
+    @Test func ownersWishesAreToldToThePolicy() {
+        var saving = profile
+        saving.bill.savings = 1
+        saving.maxReplicas = 100
+        var encoder = StateEncoder(saving)
+        observe(&encoder, .make(), at: 0)
+        #expect(feature(encoder, "objective.thrift") == 1)
+        #expect(feature(encoder, "replicas.ofMost") == 0.04)
+        #expect(feature(encoder, "latency.known") == 1)
+        observe(&encoder, .make(latency: nil), at: 60)
+        #expect(feature(encoder, "latency.known") == 0)
+    }
+
+    @Test func aPolicyMayNotResizeCpuAllTheTime() {
+        var encoder = StateEncoder(profile)
+        observe(&encoder, .make(), at: 0)
+        #expect(encoder.mayResizeCpu)
+        observe(&encoder, .make(), .make(cpu: 512), at: 60)
+        #expect(!encoder.mayResizeCpu)
+        observe(&encoder, .make(), .make(cpu: 512), at: 300)
+        #expect(!encoder.mayResizeCpu)
+        observe(&encoder, .make(), .make(cpu: 512), at: 360)
+        #expect(encoder.mayResizeCpu)
+    }
+
     @Test func stateSurvivesEncoding() throws {
         var random = SplitMix(seed: 12)
         var encoder = StateEncoder(profile)
         for step in 0..<1000 {
             if step % 37 == 0 {
                 let bytes = ByteWriter.encoding { encoder.encode(into: &$0) }
-                #expect(bytes.count < 1000)
+                #expect(bytes.count < 1300)
                 var reader = ByteReader(bytes)
                 let copy = try StateEncoder(profile, from: &reader)
                 #expect(reader.isAtEnd)

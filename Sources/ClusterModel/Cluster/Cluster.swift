@@ -193,8 +193,12 @@ public struct Cluster: Sendable {
         usage.bytes += replicas * service.baseBytes + serving * service.bytesPerRequest * inFlight
         usage.readyBytesUsed += serving * bytes
         usage.readyBytes += serving * Double(size.memoryBytes)
+        let hottest =
+            service.baseBytes
+            + service.bytesPerRequest * min(ServiceModel.requestsInFlightMax, inFlight * (1 + dynamics.skew))
+        if serving > 0 { usage.peak = max(usage.peak, hottest / Double(size.memoryBytes)) }
         usage.allBytes += replicas * Double(size.memoryBytes)
-        if bytes > Double(size.memoryBytes), ready > 0 {
+        if hottest > Double(size.memoryBytes), ready > 0 {
             // The kernel kills one container at a time; the others then share its load.
             ready -= 1
             start(1, after: service.startupSeconds * dynamics.startupFactor + backOff())
@@ -214,6 +218,8 @@ public struct Cluster: Sendable {
         var readyBytesUsed = 0.0
         var readyBytes = 0.0
         var allBytes = 0.0
+        /// The hottest replica's memory over its limit.
+        var peak = 0.0
     }
 
     private mutating func finish(_ outcome: inout StepOutcome, usage: Usage, seconds: Double) {
@@ -244,6 +250,7 @@ public struct Cluster: Sendable {
     private struct Metrics: Sendable {
         var cpu: Double
         var memory: Double
+        var peak: Double
         var latency: Double
         var arrived: Double
         var served: Double
@@ -253,7 +260,7 @@ public struct Cluster: Sendable {
     private mutating func observe(_ outcome: inout StepOutcome, usage: Usage, seconds: Double) {
         let current = Metrics(
             cpu: usage.readyCores > 0 ? usage.cores / usage.readyCores : 0,
-            memory: usage.readyBytes > 0 ? usage.readyBytesUsed / usage.readyBytes : 0,
+            memory: usage.readyBytes > 0 ? usage.readyBytesUsed / usage.readyBytes : 0, peak: usage.peak,
             latency: outcome.latencySeconds, arrived: outcome.arrived / seconds, served: outcome.served / seconds)
         let seen = dynamics.metricsLagSteps > 1 ? earlier ?? current : current
         earlier = current
@@ -272,6 +279,7 @@ public struct Cluster: Sendable {
         if metricsAvailable {
             observation.cpuUtilization = cpu
             observation.memoryUtilization = memory
+            if dynamics.reportsPeaks { observation.memoryPeakUtilization = seen.peak }
             observation.latencySeconds = latency
             observation.requestRate = arrived
             observation.throughput = served

@@ -16,6 +16,10 @@ public struct ClusterDynamics: Sendable, Equatable {
     public var workDeviation = 0.05
     /// Share of that wander which survives one decision step.
     public var workPersistence = 0.97
+    /// By how much more requests in flight than the mean the hottest replica has: it is the one that is killed.
+    public var skew = 0.0
+    /// Whether observations have the highest memory use of any replica within the step.
+    public var reportsPeaks = true
     /// A request that waits longer than this is given up by its client, in seconds.
     public var timeoutSeconds = 30.0
 

@@ -1,4 +1,4 @@
-// The table of the state vector: what each of its 55 values means. Policies are trained on exactly this order.
+// The table of the state vector: what each of its 82 values means. Policies are trained on exactly this order.
 
 import Scaling
 
@@ -10,10 +10,10 @@ public struct Feature: Sendable {
 
 extension StateEncoder {
     /// Number of the table below, stored with models. Any change of order, meaning or normalisation is a new version.
-    public static let version: UInt16 = 2
+    public static let version: UInt16 = 3
 
     /// Length of the vector.
-    public static let count = 55
+    public static let count = 82
 
     /// Index by index. "Slot" is a minute, or a step where steps are longer. Demand is CPU demand in cores (request
     /// rate times the identified CPU cost of a request, or CPU use where no rate is known), given as the utilisation
@@ -80,5 +80,35 @@ extension StateEncoder {
         Feature(name: "recency.up", meaning: "1 / (1 + steps since replicas rose / 4), 0...1"),
         Feature(name: "recency.down", meaning: "1 / (1 + steps since replicas fell / 4), 0...1"),
         Feature(name: "recency.resize", meaning: "1 / (1 + steps since a limit changed / 4), 0...1"),
+        // What the owner wants and allows.
+        Feature(name: "objective.thrift", meaning: "savings with maxViolations in it (`BillObjective.thrift`), 0...1"),
+        Feature(name: "replicas.most", meaning: "ln(largest number of replicas) / 5, 0...2"),
+        Feature(name: "replicas.ofMost", meaning: "replicas over the largest number, 0...2"),
+        Feature(name: "hpa.ratio", meaning: "ln(replicas HPA would ask for at a target of 0.55 / replicas), -1...2"),
+        Feature(name: "cpu.size", meaning: "ln(cores of a replica) / 3, -1...2"),
+        Feature(name: "cpu.room", meaning: "ln(largest CPU limit / CPU limit) / 3, 0...2"),
+        Feature(name: "cpu.mayResize", meaning: "1 when a policy may change the CPU limit now"),
+        Feature(name: "memory.price", meaning: "share of memory in a replica's bill, 0...1"),
+        Feature(name: "memory.floor", meaning: "memory floor over the limit, 0...4"),
+        // The load's longer past.
+        Feature(name: "load.max1h", meaning: "highest demand of an hour, 0...4"),
+        Feature(name: "load.max3h", meaning: "the same of three hours, 0...4"),
+        Feature(name: "load.max6h", meaning: "the same of six hours, 0...4"),
+        Feature(name: "load.max24h", meaning: "the same of a day, 0...4"),
+        Feature(name: "load.ofMax24h", meaning: "demand over the highest of a day, 0...2"),
+        Feature(name: "load.replicas", meaning: "ln(1 + demand in cores over the CPU limit) / 4, 0...2"),
+        Feature(name: "day.now", meaning: "demand of this quarter of an hour yesterday, 0...4"),
+        Feature(name: "day.next", meaning: "demand of the next quarter of an hour yesterday, 0...4"),
+        Feature(name: "day.later", meaning: "highest demand of the two after it, 0...4"),
+        Feature(name: "day.error", meaning: "mean |ln(demand / demand a day before)| so far, 0...2; 1 when unknown"),
+        Feature(name: "week.next", meaning: "demand of the next quarter of an hour a week ago, 0...4"),
+        Feature(name: "week.later", meaning: "highest demand of the two after it, 0...4"),
+        Feature(name: "week.error", meaning: "as day.error, for the week"),
+        // The service as identified.
+        Feature(name: "service.idle", meaning: "latency of an idle replica over the objective, 0...2"),
+        Feature(name: "service.bearable", meaning: "demand over what that latency lets replicas bear, 0...4"),
+        Feature(name: "service.kept", meaning: "highest utilisation that kept the objective lately, 0...1"),
+        Feature(name: "service.missed", meaning: "lowest utilisation that missed it lately, 0...1; 1 when none did"),
+        Feature(name: "latency.known", meaning: "1 when the objective's measure is known"),
     ]
 }

@@ -4,7 +4,7 @@ import Base
 import Glibc
 import Scaling
 
-/// The state of one application as 55 normalised numbers, with about 1 KB of history.
+/// The state of one application as 82 normalised numbers, with about 3 KB of history.
 ///
 /// Everything is relative to the profile's limits and objective or to the present allocation, so that one policy serves
 /// every application. `Feature.swift` has the table.
@@ -21,13 +21,18 @@ public struct StateEncoder: Sendable {
     public private(set) var isFresh = false
 
     private var history = LoadHistory()
+    private var season = SeasonHistory()
     private var model = WorkloadModel()
+    private var service = ServiceFit()
+    /// Bytes of the memory floor (`MemoryNeed.keep`).
+    private var memoryFloor = 0
     private var last = Snapshot()
     private var lastTime: Double?
     private var allocation: Allocation?
     private var lastUp = -Double.infinity
     private var lastDown = -Double.infinity
     private var lastResize = -Double.infinity
+    private var lastCpuChange = -Double.infinity
     private var lastOom = -Double.infinity
     /// MiB.
     private var oomFloor = 0.0
@@ -46,6 +51,8 @@ public struct StateEncoder: Sendable {
         var oom: Float = 0
         var throttled: Float = 0
         var hpaStep: Float = 0
+        var hpaRatio: Float = 0
+        var hasLatency: Float = 0
         var reward: Float = 0
         var backlog: Float = 0
         var io: Float = 0
@@ -62,9 +69,11 @@ public struct StateEncoder: Sendable {
     ///   - allocation: the observed allocation.
     ///   - parts: what `Reward.step` made of the observation; its value is the reward of the previous decision.
     ///   - memoryTarget: VPA's target in bytes (`Rules.memoryTarget`, after the rules saw this observation).
+    ///   - memoryFloor: bytes that nobody may go below (`MemoryNeed.keep`).
     ///   - time: seconds. Going back is taken as standing still, by more than a gap as a new beginning.
     public mutating func observe(
-        _ observation: Observation, allocation: Allocation, parts: RewardParts, memoryTarget: Double?, time: Double
+        _ observation: Observation, allocation: Allocation, parts: RewardParts, memoryTarget: Double?,
+        memoryFloor: Int = 0, time: Double
     ) {
         let now = begin(at: time)
         noteChanges(to: allocation, at: now)
@@ -86,6 +95,12 @@ public struct StateEncoder: Sendable {
         history.add(
             load: demand.map { Float(min($0, 1e9)) }, memory: mebibytes.map { Float(min($0, 1e9)) }, time: now,
             slotSeconds: max(60, Double(profile.stepSeconds)))
+
+        if let demand { season.add(Float(min(demand, 1e9)), time: now) }
+        service.observe(
+            utilization: cpu, ratio: parts.sloPreservation == nil ? nil : ratio(observation, parts),
+            need: profile.bill.hourlyNeed(observation, allocation))
+        self.memoryFloor = memoryFloor
 
         // OOM kills.
         let kills = max(0, observation.oomKills ?? 0)
@@ -110,6 +125,8 @@ public struct StateEncoder: Sendable {
         let desired = HPA.desired(
             utilization: cpu, target: Self.referenceTarget, replicas: replicas, ready: observation.readyReplicas)
         last.hpaStep = clip(Double((desired ?? replicas) - replicas) / 4, -1, 4)
+        last.hpaRatio = clip(log(Double(max(desired ?? replicas, 1)) / Double(replicas)), -1, 2)
+        last.hasLatency = latency == nil ? 0 : 1
         last.reward = clip(parts.value ?? 0, -1, 1)
         if let rate, let served, rate > 0 { last.backlog = clip(1 - served / rate, 0, 1) } else { last.backlog = 0 }
         last.io = clip(max(known(observation.networkUtilization) ?? 0, known(observation.ioUtilization) ?? 0), 0, 2)
@@ -134,6 +151,7 @@ public struct StateEncoder: Sendable {
                 lastUp = min(lastUp, time)
                 lastDown = min(lastDown, time)
                 lastResize = min(lastResize, time)
+                lastCpuChange = min(lastCpuChange, time)
                 lastOom = min(lastOom, time)
             }
             lastTime = time
@@ -150,7 +168,29 @@ public struct StateEncoder: Sendable {
         guard let previous = allocation else { return }
         if next.replicas > previous.replicas { lastUp = now }
         if next.replicas < previous.replicas { lastDown = now }
+        if next.cpuMillicores != previous.cpuMillicores { lastCpuChange = now }
         if next.cpuMillicores != previous.cpuMillicores || next.memoryBytes != previous.memoryBytes { lastResize = now }
+    }
+
+    /// Whether a policy may change the CPU size again.
+    public var mayResizeCpu: Bool { (lastTime ?? 0) - lastCpuChange >= ActionSpace.cpuIntervalSeconds - 1 }
+
+    /// Money an hour that the load needs on average; `nil` before anything was measured.
+    public var hourlyNeed: Double? { service.need > 0 ? service.need : nil }
+
+    /// Takes in demand from before the first observation: minutes of cores, oldest first, the last one before `time`.
+    public mutating func remember(demand: [Float], until time: Double) {
+        for (index, load) in demand.enumerated() {
+            season.add(load, time: time - Double(demand.count - index) * 60)
+        }
+    }
+
+    /// Measured over objective, where that is a latency or told as preservation.
+    private func ratio(_ observation: Observation, _ parts: RewardParts) -> Double? {
+        if case .latency(let seconds, _) = profile.objective, let latency = known(observation.latencySeconds), seconds > 0 {
+            return latency / seconds
+        }
+        return parts.sloPreservation.map { 1 / max($0, 1e-3) }
     }
 
     /// ln(measured / objective) / 2, within -1...2; positive violates the objective.
@@ -190,6 +230,9 @@ public struct StateEncoder: Sendable {
         writeLoad(allocation, &out)
         writeMemory(allocation, now, &out)
         writeRecent(now, &out)
+        writeWishes(allocation, &out)
+        writeSeasons(allocation, &out)
+        writeService(allocation, &out)
         assert(out.position == Self.count, "the feature table and the encoder differ")
     }
 
@@ -270,6 +313,49 @@ public struct StateEncoder: Sendable {
         out.put(slots > 0 ? (history.peak(0) - before / Float(slots)) * scale : 0, -1, 1)
     }
 
+    private func writeWishes(_ allocation: Allocation, _ out: inout Output) {
+        let (most, replicas) = (Double(max(1, profile.maxReplicas)), Double(max(1, allocation.replicas)))
+        let cpu = Double(max(1, allocation.cpuMillicores))
+        out.put(profile.bill.thrift, 0, 1)
+        out.put(log(most) / 5, 0, 2)
+        out.put(replicas / most, 0, 2)
+        out.put(last.hpaRatio, -1, 2)
+        out.put(log(cpu / 1000) / 3, -1, 2)
+        out.put(log(Double(max(1, profile.cpu.max)) / cpu) / 3, 0, 2)
+        out.put(mayResizeCpu ? 1.0 : 0, 0, 1)
+        let memory = profile.bill.bill(cores: 0, gibibytes: Double(allocation.memoryBytes) / 1_073_741_824)
+        let all = memory + profile.bill.bill(cores: cpu / 1000, gibibytes: 0)
+        out.put(all > 0 ? memory / all : 0, 0, 1)
+        out.put(Double(memoryFloor) / Double(max(1, allocation.memoryBytes)), 0, 4)
+    }
+
+    private func writeSeasons(_ allocation: Allocation, _ out: inout Output) {
+        let scale = Float(1 / cores(allocation))
+        for slots in [4, 12, 24] { out.put(season.highest(slots) * scale, 0, 4) }
+        let highest = season.highest(SeasonHistory.day)
+        out.put(highest * scale, 0, 4)
+        out.put(highest > 0 ? history.load(0) / highest : 0, 0, 2)
+        let each = Double(max(1, allocation.cpuMillicores)) / 1000
+        out.put(log(1 + Double(history.load(0)) / each) / 4, 0, 2)
+        let day = season.ago(SeasonHistory.day)
+        out.put(day.now * scale, 0, 4)
+        out.put(day.next * scale, 0, 4)
+        out.put(day.later * scale, 0, 4)
+        out.put(season.dayError, 0, 2)
+        let week = season.ago(SeasonHistory.week)
+        out.put(week.next * scale, 0, 4)
+        out.put(week.later * scale, 0, 4)
+        out.put(season.weekError, 0, 2)
+    }
+
+    private func writeService(_ allocation: Allocation, _ out: inout Output) {
+        out.put(service.idleShare, 0, 2)
+        out.put(history.load(0) * Float(1 / cores(allocation)) / max(1 - service.idleShare, 0.05), 0, 4)
+        out.put(service.kept, 0, 1)
+        out.put(service.missed, 0, 1)
+        out.put(last.hasLatency, 0, 1)
+    }
+
     private func writeRecent(_ now: Double, _ out: inout Output) {
         out.put(Double((violations & 0x3FF).nonzeroBitCount) / 10, 0, 1)
         out.put(Double((violations & 0x3FFF_FFFF).nonzeroBitCount) / 30, 0, 1)
@@ -315,10 +401,13 @@ extension StateEncoder {
         writer.write(Self.version)
         writer.write(isFresh)
         history.encode(into: &writer)
+        season.encode(into: &writer)
         model.encode(into: &writer)
+        service.encode(into: &writer)
+        writer.write(Int64(memoryFloor))
         for value in [
             last.cpu, last.memory, last.preservation, last.latency, last.pending, last.oom, last.throttled,
-            last.hpaStep, last.reward, last.backlog, last.io, last.known,
+            last.hpaStep, last.reward, last.backlog, last.io, last.known, last.hpaRatio, last.hasLatency,
         ] { writer.write(value) }
         writer.write(last.vpa)
         writer.write(lastTime)
@@ -326,7 +415,7 @@ extension StateEncoder {
         writer.write(Int64(allocation?.replicas ?? 0))
         writer.write(Int64(allocation?.cpuMillicores ?? 0))
         writer.write(Int64(allocation?.memoryBytes ?? 0))
-        for value in [lastUp, lastDown, lastResize, lastOom, oomFloor] { writer.write(value) }
+        for value in [lastUp, lastDown, lastResize, lastCpuChange, lastOom, oomFloor] { writer.write(value) }
         writer.write(violations)
         for lag in 0..<10 { writer.write(latencies[(latencyHead + 10 - lag) % 10]) }
     }
@@ -334,10 +423,18 @@ extension StateEncoder {
     /// Reads what `encode` wrote; throws on anything else, and on the history of another feature table.
     public init(_ profile: Profile, from reader: inout ByteReader) throws(ByteReader.Failure) {
         self.init(profile)
-        guard try reader.integer(UInt16.self) == Self.version else { throw .malformed }
+        let version = try reader.integer(UInt16.self)
+        // States of version 2 lack the week, the service's fit and the floor: these begin with what is observed next.
+        guard version == Self.version || version == 2 else { throw .malformed }
+        let isOld = version == 2
         isFresh = try reader.bool()
         history = try LoadHistory(from: &reader)
+        if !isOld { season = try SeasonHistory(from: &reader) }
         model = try WorkloadModel(from: &reader)
+        if !isOld {
+            service = try ServiceFit(from: &reader)
+            memoryFloor = Int(try reader.integer(Int64.self))
+        }
         last.cpu = try reader.float()
         last.memory = try reader.float()
         last.preservation = try reader.float()
@@ -350,6 +447,10 @@ extension StateEncoder {
         last.backlog = try reader.float()
         last.io = try reader.float()
         last.known = try reader.float()
+        if !isOld {
+            last.hpaRatio = try reader.float()
+            last.hasLatency = try reader.float()
+        }
         last.vpa = try reader.double()
         lastTime = try reader.optionalDouble()
         let hasAllocation = try reader.bool()
@@ -360,6 +461,7 @@ extension StateEncoder {
         lastUp = try reader.double()
         lastDown = try reader.double()
         lastResize = try reader.double()
+        lastCpuChange = isOld ? lastResize : try reader.double()
         lastOom = try reader.double()
         oomFloor = try reader.double()
         violations = try reader.integer()

@@ -112,6 +112,36 @@ public struct PPO: Sendable {
 
     public var shape: PolicyShape { network.shape }
 
+    /// So many values at the end of the input are the critic's alone (an asymmetric critic, Pinto et al. 2017): the
+    /// actor's weights on them are held at zero. Not stored with the learner.
+    public var hiddenFromActor = 0 {
+        didSet { blindActor(&parameters.values) }
+    }
+    /// Only the critic learns. Not stored with the learner.
+    public var holdsActor = false
+
+    private func blindActor(_ values: inout [Float]) {
+        guard hiddenFromActor > 0 else { return }
+        let first = network.actor.layers[0]
+        let hidden = first.weight.upperBound - hiddenFromActor * first.outputs
+        for index in hidden..<first.weight.upperBound { values[index] = 0 }
+    }
+
+    /// Clears what the actor must not learn.
+    private func restrain(_ gradients: UnsafeMutablePointer<Float>) {
+        let first = network.actor.layers[0]
+        if holdsActor {
+            for layer in network.actor.layers {
+                for index in layer.weight { gradients[index] = 0 }
+                for index in layer.bias { gradients[index] = 0 }
+            }
+        } else if hiddenFromActor > 0 {
+            for index in first.weight.upperBound - hiddenFromActor * first.outputs..<first.weight.upperBound {
+                gradients[index] = 0
+            }
+        }
+    }
+
     /// Starts from random weights.
     public init(shape: PolicyShape, options: Options = Options(), seed: UInt64) {
         var generator = RandomGenerator(seed: seed)
@@ -222,6 +252,7 @@ public struct PPO: Sendable {
                     for (part, work) in zip(parts, works) { collectEmbeddingGradients(part, table: table, work: work) }
                 }
                 let gradients = works[0].gradients.pointer
+                restrain(gradients)
                 let norm = gradientNorm(gradients, count: network.layout.count)
                 // A gradient that is not finite would destroy the weights for good; leaving it out loses one step.
                 if norm.isFinite {

@@ -1,0 +1,101 @@
+// The load of the last week in quarters of an hour: what yesterday and last week say about the next minutes.
+
+import Base
+
+/// A ring of demand peaks (1.4 KB), and how well the same time of an earlier day or week has foretold the load so far.
+struct SeasonHistory: Sendable {
+    static let slotSeconds = 900.0
+    static let day = 96
+    static let week = 672
+    private static let size = 676
+
+    /// The upper half of a Float (as bfloat16): cores, the highest minute of the slot; 0 where nothing was seen.
+    private var peaks = InlineArray<676, UInt16>(repeating: 0)
+    /// Number of the current slot since 1970; `nil` when empty.
+    private var slot: Int?
+    /// Means of |ln(load / load one season ago)|, forgotten within about six hours; 1 when nothing is known.
+    private(set) var dayError: Float = 1
+    private(set) var weekError: Float = 1
+
+    init() {}
+
+    private static func index(_ slot: Int) -> Int { ((slot % size) + size) % size }
+
+    private func value(_ slot: Int) -> Float { Float(bitPattern: UInt32(peaks[Self.index(slot)]) << 16) }
+
+    /// Takes in the mean demand of a minute, in cores. A clock that goes back is ignored.
+    mutating func add(_ load: Float, time: Double) {
+        guard let now = Int(exactly: (time / Self.slotSeconds).rounded(.down)), load.isFinite, load >= 0 else { return }
+        if let slot {
+            guard now >= slot else { return }
+            if now > slot { close(slot, now) }
+        }
+        slot = now
+        let position = Self.index(now)
+        peaks[position] = max(peaks[position], UInt16(load.bitPattern >> 16))
+    }
+
+    /// Judges the seasons by the slot that ended, and clears the slots up to the new one.
+    private mutating func close(_ slot: Int, _ now: Int) {
+        func judge(_ error: inout Float, _ past: Float, _ present: Float) {
+            guard past > 0, present > 0 else { return }
+            error += 0.04 * (min(abs(logarithmOf(present / past)), 2) - error)
+        }
+        let present = value(slot)
+        judge(&dayError, value(slot - Self.day), present)
+        judge(&weekError, value(slot - Self.week), present)
+        for passed in 1...min(now - slot, Self.size) { peaks[Self.index(slot + passed)] = 0 }
+    }
+
+    /// The highest demand of the last `count` slots.
+    func highest(_ count: Int) -> Float {
+        guard let slot else { return 0 }
+        var highest: UInt16 = 0
+        var position = Self.index(slot)
+        for _ in 0..<min(count, Self.size - 4) {
+            highest = max(highest, peaks[position])
+            position = position == 0 ? Self.size - 1 : position - 1
+        }
+        return Float(bitPattern: UInt32(highest) << 16)
+    }
+
+    /// Demand of the same time `back` slots ago, of the slot after it, and the highest of the three after that.
+    func ago(_ back: Int) -> (now: Float, next: Float, later: Float) {
+        guard let slot else { return (0, 0, 0) }
+        let start = slot - back
+        return (value(start), value(start + 1), max(value(start + 2), value(start + 3)))
+    }
+
+    private static let version: UInt8 = 1
+
+    func encode(into writer: inout ByteWriter) {
+        writer.write(Self.version)
+        writer.write(slot != nil)
+        guard let slot else { return }
+        writer.write(Int64(slot))
+        writer.write(dayError)
+        writer.write(weekError)
+        var oldest = Self.size - 1
+        while oldest > 0, peaks[Self.index(slot - oldest)] == 0 { oldest -= 1 }
+        writer.write(UInt16(oldest + 1))
+        for back in 0...oldest { writer.write(peaks[Self.index(slot - back)]) }
+    }
+
+    init(from reader: inout ByteReader) throws(ByteReader.Failure) {
+        guard try reader.integer(UInt8.self) == Self.version else { throw .malformed }
+        guard try reader.bool() else { return }
+        let now = Int(try reader.integer(Int64.self))
+        dayError = try reader.float()
+        weekError = try reader.float()
+        let count = Int(try reader.integer(UInt16.self))
+        guard count <= Self.size, abs(now) < 1 << 40, dayError.isFinite, weekError.isFinite else { throw .malformed }
+        slot = now
+        for back in 0..<count {
+            let bits = try reader.integer(UInt16.self)
+            guard Float(bitPattern: UInt32(bits) << 16).isFinite, bits >> 15 == 0 else { throw .malformed }
+            peaks[Self.index(now - back)] = bits
+        }
+    }
+}
+
+private func logarithmOf(_ value: Float) -> Float { Float(logarithm(Double(value))) }
