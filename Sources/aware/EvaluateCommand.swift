@@ -73,6 +73,11 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "Load level as a share of capacity. (default: drawn for every window, log-uniform from 0.15 to 0.9)")
     var level: Double?
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Play policies with savings of 0 to 1 against rules calibrated to ten violation budgets.")
+    var frontier = true
+
     @Option(help: "How limits are changed: inPlace or restart.")
     var resize = Profile.Resize.inPlace
 
@@ -109,7 +114,9 @@ struct EvaluateCommand: AsyncParsableCommand {
             throw ValidationError("--skip \(skip) leaves fewer than \(applications) of 200 applications.")
         }
         guard (1...100).contains(windows) else { throw ValidationError("--windows \(windows) is outside 1 to 100.") }
-        guard (10...2000).contains(steps) else { throw ValidationError("--steps \(steps) is outside 10 to 2000.") }
+        guard (10...10_080).contains(steps) else {
+            throw ValidationError("--steps \(steps) is outside 10 to 10080, a week.")
+        }
         guard (0...10_000_000).contains(trainEpisodes) else {
             throw ValidationError("--train-episodes \(trainEpisodes) is outside 0 to 10000000.")
         }
@@ -162,16 +169,36 @@ struct EvaluateCommand: AsyncParsableCommand {
             }
         }
         try await run.play(arms)
+        var frontiers: [BillTable.Entry] = []
+        let played = try playedPolicies(arms)
+        if frontier, !played.isEmpty, !run.isStopped, let result = await run.study(played.map(\.policy)) {
+            frontiers = BillTable.entries(result, names: played.map(\.name))
+        }
         progress.finish()
         guard let report = EvaluationReport(cells: run.cells, arms: arms.map(\.name), seed: seed) else {
             throw ValidationError("Nothing was finished: no application was played by every arm.")
         }
         if let plot { try EvaluationPlots(report: report, curves: curves).write(to: plot) }
         if json {
-            print(try EvaluationJSON(report, scenario: scenario, cells: run.cells, curves: curves).text())
+            print(try EvaluationJSON(report, scenario: scenario, cells: run.cells, curves: curves, frontier: frontiers).text())
         } else {
             print(EvaluationTable(report, scenario: scenario, arms: arms, isComplete: !run.isStopped).text())
+            if !frontiers.isEmpty { print(BillTable.text(frontiers)) }
         }
+    }
+
+    /// The policies among the arms that come from files, by name.
+    private func playedPolicies(_ arms: [Arm]) throws -> [(name: String, policy: Policy)] {
+        var result: [(name: String, policy: Policy)] = []
+        if arms.contains(where: { $0.name == Arm.baseName }) {
+            result.append((Arm.baseName, try Policy(decoding: BasePolicy.bytes)))
+        }
+        for path in policy {
+            let name = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+            guard let bytes = FileManager.default.contents(atPath: path) else { continue }
+            result.append((name, try Policy(decoding: Array(bytes))))
+        }
+        return result
     }
 
     private func makeScenario() throws -> Scenario {

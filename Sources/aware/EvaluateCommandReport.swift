@@ -98,6 +98,13 @@ struct EvaluationJSON: Encodable {
         let resizes: Double
         let coreHours: Double
         let gibHours: Double
+        let bill: Double
+        /// Over the rules' bill at the same violations, with the default trade-off; only for policies of the frontier.
+        let billAtEqualViolations: Double?
+        let oomKillsPerHour: Double
+        /// Changes of replicas and of sizes together.
+        let changesPerHour: Double
+        let stepsAtMaximum: Double
         let wins: Int
         let gapClosed: Double?
     }
@@ -124,8 +131,13 @@ struct EvaluationJSON: Encodable {
     let seed: UInt64
     let resize: String
     let curves: [LearningCurve]
+    let frontier: [BillTable.Entry]
 
-    init(_ report: EvaluationReport, scenario: Scenario, cells: [CellResult], curves: [LearningCurve]) {
+    init(
+        _ report: EvaluationReport, scenario: Scenario, cells: [CellResult], curves: [LearningCurve],
+        frontier: [BillTable.Entry]
+    ) {
+        self.frontier = frontier
         reference = report.reference
         arms = report.arms.map { arm in
             Item(
@@ -134,7 +146,11 @@ struct EvaluationJSON: Encodable {
                 sloPreservation: arm.sloPreservation, cpuUtilization: arm.cpuUtilization,
                 memoryUtilization: arm.memoryUtilization, sloViolationRate: arm.sloViolationRate,
                 oomKills: arm.oomKills, restarts: arm.restarts, changes: arm.changes, reversals: arm.reversals,
-                resizes: arm.resizes, coreHours: arm.coreHours, gibHours: arm.gibHours, wins: arm.wins,
+                resizes: arm.resizes, coreHours: arm.coreHours, gibHours: arm.gibHours, bill: arm.bill,
+                billAtEqualViolations: frontier.first {
+                    $0.arm == arm.name && $0.load == nil && $0.setting == BillObjective().savings
+                }?.billAtEqualViolations, oomKillsPerHour: arm.oomKills,
+                changesPerHour: arm.changes + arm.resizes, stepsAtMaximum: arm.stepsAtMaximum, wins: arm.wins,
                 gapClosed: arm.gapClosed)
         }
         workloads = report.workloads.map {

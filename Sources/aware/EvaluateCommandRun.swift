@@ -1,5 +1,6 @@
 // The work behind `aware evaluate`: units spread over threads, stopped by Ctrl-C, kept in a file to go on later.
 
+import Base
 import ClusterModel
 import Deciding
 import Experiments
@@ -146,6 +147,20 @@ final class EvaluationRun: Sendable {
         }
     }
 
+    /// Plays policies with every trade-off, and the rules calibrated to every violation budget; `nil` when stopped.
+    func study(_ policies: [Policy]) async -> BillStudy.Result? {
+        let study = BillStudy(scenario)
+        let cells = Mutex([Int: BillStudy.Cell]())
+        progress.begin("frontier", total: scenario.applications.count)
+        await spread(scenario.applications.count) { [progress] index in
+            let cell = study.cell(index, policies: policies, part: .test)
+            cells.withLock { $0[index] = cell }
+            progress.advance(by: 1)
+        }
+        let done = cells.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
+        return done.isEmpty ? nil : BillStudy.Result(cells: done, seed: scenario.seed)
+    }
+
     /// Runs `count` units on `jobs` threads, in order, until all are done or `stop` was called.
     private func spread(_ count: Int, _ unit: @escaping @Sendable (Int) -> Void) async {
         await withCheckedContinuation { continuation in
@@ -173,7 +188,7 @@ final class EvaluationRun: Sendable {
             "level \(scenario.fixedLevel.map { "\($0)" } ?? "drawn")", "resize \(scenario.dynamics.resize.rawValue)",
             "sources \(scenario.sources.map(\.name).joined(separator: "+"))",
             "lag \(scenario.dynamics.metricsLagSteps)", "update \(scenario.update?.name ?? "none")",
-            "outages \(scenario.outagesPerHour)", "model 2",
+            "outages \(scenario.outagesPerHour)", "model 3",
         ].joined(separator: ", ")
     }
 

@@ -7,9 +7,6 @@ import Experiments
 import Foundation
 import Learning
 import Scaling
-import ClusterModel
-import Deciding
-import Experiments
 import Synchronization
 
 /// One run of the command: trains a policy for each seed, judges them, keeps the best.
@@ -93,11 +90,9 @@ struct ClusterTraining: Sendable {
         progress.finish()
         if state.candidates.contains(where: \.scores.isEmpty) {
             progress.say("judging on \(SyntheticApplication.validation.count) applications")
-            let validation = ClusterValidation(traces: traces, spread: spread)
-            for index in state.candidates.indices {
-                state.candidates[index].scores = validation.score(
-                    try Policy(decoding: state.candidates[index].policy), spread: spread)
-            }
+            let policies = try state.candidates.map { try Policy(decoding: $0.policy) }
+            let scores = ClusterValidation(traces: traces).score(policies, spread: spread)
+            for index in state.candidates.indices { state.candidates[index].scores = scores[index] }
             try file?.write(state)
         }
         let chosen = ClusterValidation.best(of: state.candidates.map(\.scores)) ?? 0

@@ -13,7 +13,7 @@ import Testing
 
 private func curriculum() -> ClusterCurriculum {
     var curriculum = ClusterCurriculum(applications: SyntheticApplication.generate(count: 20, seed: 3))
-    curriculum.staySteps = 50
+    curriculum.staySteps = 50...50
     return curriculum
 }
 
@@ -36,7 +36,7 @@ private func curriculum() -> ClusterCurriculum {
                 offset += head
             }
             let outcome = actions.withUnsafeBufferPointer { world.step($0, using: &generator) }
-            #expect(outcome.reward.isFinite && outcome.reward <= 1)
+            #expect(outcome.reward.isFinite && outcome.reward <= 0)
         }
     }
 
@@ -107,16 +107,30 @@ private func curriculum() -> ClusterCurriculum {
     }
 
     @Test func aFewHundredEpisodesTeachALot() {
-        // Seed 1, 20 applications: R of the first update about 60, of the last about 78.
-        var trainer = ClusterTrainer(curriculum: curriculum(), options: options(512), seed: 1)
-        var rewards: [Double] = []
+        var trainer = ClusterTrainer(curriculum: curriculum(), options: options(768), seed: 1)
+        var costs: [Double] = []
         trainer.run { progress in
-            rewards.append(progress.r)
+            costs.append(-progress.pricedReward)
             return true
         }
-        #expect(rewards.count == 16 && trainer.isDone)
-        let last = rewards.suffix(4).reduce(0, +) / 4
-        #expect(last > rewards[0] + 8, "\(rewards)")
+        #expect(costs.count == 24 && trainer.isDone)
+        let first = costs.prefix(3).reduce(0, +) / 3
+        let last = costs.suffix(6).reduce(0, +) / 6
+        #expect(last < 0.8 * first, "\(costs)")
+    }
+
+    /// What only the critic may see does not reach the actor, and is gone in the end.
+    @Test func theActorNeverSeesTheFuture() {
+        var trainer = ClusterTrainer(curriculum: curriculum(), options: options(96), seed: 1)
+        _ = trainer.update()
+        #expect(trainer.ppo.shape.observationSize == StateEncoder.count + ClusterEnvironment.hiddenCount)
+        let first = trainer.ppo.network.actor.layers[0]
+        let hidden = first.weight.suffix(ClusterEnvironment.hiddenCount * first.outputs)
+        #expect(hidden.allSatisfy { trainer.ppo.parameters.values[$0] == 0 })
+        let critic = trainer.ppo.network.critic.layers[0]
+        #expect(critic.weight.suffix(critic.outputs).contains { trainer.ppo.parameters.values[$0] != 0 })
+        trainer.run()
+        #expect(trainer.policy.shape == .cluster(recurrentSize: 0) && trainer.ppo.shape == trainer.policy.shape)
     }
 }
 
@@ -204,22 +218,21 @@ private func curriculum() -> ClusterCurriculum {
 }
 
 @Suite struct ClusterValidationTests {
-    private func score(reward: Double, oomKills: Double) -> ValidationScore {
+    private func score(bill: Double, oomKills: Double) -> ValidationScore {
         ValidationScore(
-            resize: "inPlace", reward: reward, referenceReward: 80, wins: 1, applications: 1, oomKills: oomKills,
-            referenceOomKills: 1, violationsPercent: 0.5, referenceViolationsPercent: 1, coreHours: 1,
-            referenceCoreHours: 1, changes: 1, referenceChanges: 1)
+            resize: "inPlace", steps: 100, applications: 40, billAtEqualViolations: bill,
+            worstBillAtEqualViolations: bill + 0.1, violationsPercent: 1, oomKills: oomKills, changes: 3)
     }
 
-    @Test func goalsComeBeforeReward() {
+    @Test func theLowestBillWithinTheConstraintsIsChosen() {
         let candidates = [
-            [score(reward: 90, oomKills: 1.5)], [score(reward: 86, oomKills: 0.9)], [score(reward: 87, oomKills: 1)],
+            [score(bill: 0.7, oomKills: 0.03)], [score(bill: 0.8, oomKills: 0.01)], [score(bill: 0.78, oomKills: 0.02)],
         ]
         #expect(ClusterValidation.best(of: candidates) == 2)
         #expect(ClusterValidation.best(of: Array(candidates.prefix(1))) == 0)
         #expect(ClusterValidation.best(of: []) == nil)
         #expect(abs(candidates[0][0].excess - 0.5) < 1e-9)
-        #expect(abs(score(reward: 80, oomKills: 1).excess - 0.3) < 1e-9)
+        #expect(abs(score(bill: 0.95, oomKills: 0).excess - 0.5) < 1e-9)
     }
 
     @Test func validationApplicationsAreNeitherTrainedOnNorTested() {
@@ -233,10 +246,37 @@ private func curriculum() -> ClusterCurriculum {
 
     @Test func aPolicyIsJudgedBesideTheRules() throws {
         let validation = ClusterValidation(
-            applications: Array(SyntheticApplication.validation.prefix(1)), traces: [], windows: 1, modes: [.restart])
-        let scores = validation.score(Policy(shape: .cluster(), seed: 1))
-        let score = try #require(scores.first)
-        #expect(scores.count == 1 && score.resize == "restart" && score.applications == 1)
-        #expect(score.referenceReward > 50 && score.reward.isFinite && score.coreHours > 0)
+            applications: Array(SyntheticApplication.validation.prefix(1)), traces: [], windows: 1, modes: [.restart],
+            longSteps: nil)
+        let scores = validation.score([Policy(shape: .cluster(recurrentSize: 0), seed: 1)])
+        let score = try #require(scores.first?.first)
+        #expect(scores.count == 1 && scores[0].count == 1 && score.resize == "restart" && score.applications == 1)
+        #expect(score.billAtEqualViolations > 0.2 && score.billAtEqualViolations <= score.worstBillAtEqualViolations)
+    }
+}
+
+@Suite struct BillFrontierTests {
+    @Test func theFrontierIsTheLowerEdgeOfWhatTheRulesReach() {
+        let frontier = BillFrontier([(0.1, 1), (0.02, 2), (0.05, 2.5), (0.06, 1.5), (0.2, 1.2)])
+        #expect(frontier.points.map(\.bill) == [2, 1.5, 1])
+        #expect(frontier.bill(at: 0.04) == 1.75)
+        #expect(frontier.bill(at: 0) == 2)
+        #expect(frontier.bill(at: 1) == 1)
+        #expect(BillFrontier([]).bill(at: 0.5) == nil)
+    }
+
+    @Test func rulesAreCalibratedToTheirBudgets() {
+        var scenario = Scenario(
+            applications: Array(SyntheticApplication.validation.prefix(1)), sources: [.generated(name: "generated")],
+            seed: 5)
+        scenario.windows = 1
+        scenario.steps = 60
+        let result = BillStudy(scenario).run(policies: [], part: .test)
+        let rules = result.rules()
+        #expect(rules.map(\.setting) == BillStudy.budgets)
+        #expect(rules.allSatisfy { $0.point.steps == 60 && $0.point.billOverNeed > 0.3 })
+        // More violations allowed never cost more.
+        #expect(rules.last!.point.billOverNeed <= rules.first!.point.billOverNeed)
+        #expect(result.sources == ["generated"])
     }
 }

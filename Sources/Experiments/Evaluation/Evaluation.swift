@@ -59,6 +59,10 @@ public struct ArmReport: Sendable {
     /// In all windows together.
     public let coreHours: Double
     public let gibHours: Double
+    /// Money for both at the default prices.
+    public let bill: Double
+    /// Share of steps with as many replicas as the profile allows.
+    public let stepsAtMaximum: Double
     /// Applications on which its mean reward was above the reference's.
     public let wins: Int
     /// Share of the distance from the reference to the ceiling; `nil` without a ceiling.
@@ -128,7 +132,9 @@ public struct EvaluationReport: Sendable {
                 sloViolationRate: sum.violationRate, oomKills: sum.oomKills / sum.hours,
                 restarts: sum.restarts / sum.hours, changes: sum.changes / sum.hours,
                 reversals: sum.reversals / sum.hours, resizes: sum.resizes / sum.hours, coreHours: sum.coreHours,
-                gibHours: sum.gibHours, wins: zip(cells, references).count { $0.total.r > $1.total.r },
+                gibHours: sum.gibHours,
+                bill: BillObjective().bill(cores: sum.coreHours, gibibytes: sum.gibHours),
+                stepsAtMaximum: sum.atMaximum / sum.steps, wins: zip(cells, references).count { $0.total.r > $1.total.r },
                 gapClosed: room > 0 ? (sum.r - referenceR) / room : nil)
         }
         workloads = Self.workloads(byArm, arms: arms, applications: shared)

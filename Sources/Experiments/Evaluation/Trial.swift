@@ -83,7 +83,9 @@ public struct Trial: Sendable {
             let reverses = change != 0 && change == -direction
             if change != 0 { direction = change }
             if step >= warmUpSteps {
-                result.add(new, reverses: reverses, seconds: Double(profile.stepSeconds))
+                result.add(
+                    new, reverses: reverses, isAtMaximum: cluster.allocation.replicas >= profile.maxReplicas,
+                    seconds: Double(profile.stepSeconds))
                 observer(new)
             }
         }
@@ -106,6 +108,8 @@ public struct TrialResult: Sendable, Equatable, Codable {
     public var changes = 0.0
     public var reversals = 0.0
     public var resizes = 0.0
+    /// Steps with as many replicas as the profile allows.
+    public var atMaximum = 0.0
     public var coreHours = 0.0
     public var gibHours = 0.0
     public var hours = 0.0
@@ -114,7 +118,8 @@ public struct TrialResult: Sendable, Equatable, Codable {
 
     public init() {}
 
-    mutating func add(_ outcome: StepOutcome, reverses: Bool, seconds: Double) {
+    mutating func add(_ outcome: StepOutcome, reverses: Bool, isAtMaximum: Bool, seconds: Double) {
+        atMaximum += isAtMaximum ? 1 : 0
         steps += 1
         reward += outcome.reward
         sloPreservation += outcome.sloPreservation
@@ -145,6 +150,7 @@ public struct TrialResult: Sendable, Equatable, Codable {
         left.changes += right.changes
         left.reversals += right.reversals
         left.resizes += right.resizes
+        left.atMaximum += right.atMaximum
         left.coreHours += right.coreHours
         left.gibHours += right.gibHours
         left.hours += right.hours

@@ -8,7 +8,9 @@ extension ClusterTrainer.Options {
     /// What `aware train --environment cluster` runs unless told otherwise.
     public static var base: ClusterTrainer.Options {
         var options = ClusterTrainer.Options()
-        options.episodes = 60_000
+        options.episodes = 83_200
+        options.ppo.discount = 0.93
+        options.calm = 2.5
         return options
     }
 }
@@ -21,13 +23,6 @@ extension ClusterCurriculum {
             applications: applications(
                 count: 2000, seed: 1000 &+ seed, excluding: split.test + SyntheticApplication.validation))
         curriculum.traces = traces
-        curriculum.restartShare = 0.4
-        curriculum.surgeShare = 0.3
-        curriculum.reward.violation = 0.03
-        curriculum.reward.oom = 0.8
-        curriculum.reward.replicaChange = 0.004
-        curriculum.reward.resize = 0.006
-        curriculum.reward.unusedCpu = 0.025
         return curriculum
     }
 }

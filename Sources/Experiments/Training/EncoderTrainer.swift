@@ -76,7 +76,7 @@ public struct EncoderTrainer {
     ) -> [Episode] {
         var curriculum = ClusterCurriculum(applications: [application])
         curriculum.traces = traces
-        curriculum.staySteps = steps
+        curriculum.staySteps = steps...steps
         curriculum.restartShare = 0.25
         var generator = RandomGenerator(seed: seed)
         return (0..<count).map { index in
