@@ -331,7 +331,9 @@ public struct StateEncoder: Sendable {
 
     private func writeSeasons(_ allocation: Allocation, _ out: inout Output) {
         let scale = Float(1 / cores(allocation))
-        for slots in [4, 12, 24] { out.put(season.highest(slots) * scale, 0, 4) }
+        out.put(season.highest(4) * scale, 0, 4)
+        out.put(season.highest(12) * scale, 0, 4)
+        out.put(season.highest(24) * scale, 0, 4)
         let highest = season.highest(SeasonHistory.day)
         out.put(highest * scale, 0, 4)
         out.put(highest > 0 ? history.load(0) / highest : 0, 0, 2)
