@@ -123,6 +123,8 @@ import Testing
                     }
                     failed += Int(faultydisk_failures())
                     if database.fault == nil { recovered += 1 }
+                    // What has not failed by now shall not fail the next start.
+                    faultydisk_fail(0, 0, 0, 0)
                     try database.shutDown()
                     let again = try Store.Database(folder: path, durability: .full)
                     let stored = try again.pool.read { try Int64.fetchSet($0, sql: "SELECT seq FROM decision") }
