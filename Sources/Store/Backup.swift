@@ -69,7 +69,9 @@ public enum Backup {
         let path = folder + "/aware.sqlite"
         var old: String?
         if FileManager.default.fileExists(atPath: path) {
-            let name = path + ".before-restore-\(Int(Date().timeIntervalSince1970))"
+            var name = path + ".before-restore-\(Int(Date().timeIntervalSince1970))"
+            // Two within a second are two.
+            while FileManager.default.fileExists(atPath: name) { name += "-" }
             for end in ["", "-wal"] where FileManager.default.fileExists(atPath: path + end) {
                 try FileManager.default.moveItem(atPath: path + end, toPath: name + end)
             }

@@ -52,6 +52,9 @@ extension Database {
     /// One round; blocks until all is forgotten that should be.
     func forget(_ retention: Retention, at now: Double) throws {
         try finishDeletions()
+        // Age counts from the newest decision: what a simulation recorded is not old because its clock is.
+        let newest = try pool.read { try Double.fetchOne($0, sql: "SELECT time FROM decision ORDER BY seq DESC LIMIT 1") }
+        let now = min(now, newest ?? now)
         if let steps = retention.steps { try forgetDecisions(before: now - steps) }
         if let size = retention.size { while try fileBytes() > size, try forgetOldest() > 0 {} }
         if let episodes = retention.episodes { try forgetEpisodes(before: now - episodes) }

@@ -35,14 +35,14 @@ import Testing
             rows += try Self.rows(application, index: index, base: base)
         }
         let scores = Self.judges.indices.map { Self.score(rows, judge: $0) }
-        for (name, score) in zip(Self.judges, scores) where count > 5 { print("\(name): \(score)") }
+        for (name, score) in zip(Self.judges, scores) { print("\(name): \(score)") }
         if count > 5 {
             let harm = rows.reduce(0) { $0 + max(0, -$1.truth) } / Double(rows.count) * 100
             print("\(rows.count) candidates; serving all of them: harm \(harm) R")
         }
-        #expect(scores[0].rank > 0.7 && scores[1].rank > 0.6)
-        #expect(scores[0].rank > scores[3].rank && scores[0].signs > scores[3].signs)
-        #expect(scores[0].harm <= scores[3].harm && scores[0].harm < 0.1)
+        #expect(scores[0].rank > 0.45 && scores[1].rank > 0.4)
+        #expect(scores[0].rank > scores[3].rank && scores[0].signs > scores[3].signs && scores[0].signs > 0.85)
+        #expect(scores[0].harm <= scores[3].harm && scores[0].falsePromotions < 0.1)
     }
 
     // MARK: One application
@@ -100,7 +100,7 @@ import Testing
         return (cloning.policy, [base] + disturbed + [cloning.policy, improving.policy])
     }
 
-    /// Mean rewards of episodes in the true simulator, the first one left out.
+    /// Mean step values (the objective's cost, negative) of episodes in the true simulator, the first one left out.
     private static func play(
         _ policy: Policy?, _ application: SyntheticApplication, _ load: [Double], _ profile: Profile, seed: UInt64
     ) -> [Double] {
@@ -117,7 +117,7 @@ import Testing
                 controller?.decide($0.observation, current: current) ?? rules.decide($0.observation, current: current)
             }
             let new = cluster.step(desired: desired ?? current, load: load[step * 12..<(step + 1) * 12])
-            rewards[step / 100] += new.reward / 100
+            rewards[step / 100] -= new.cost(profile) / 100
             outcome = new
         }
         return Array(rewards.dropFirst())

@@ -155,8 +155,18 @@ extension Decision {
     @Test func aStepEarnsWhatTheNextObservationTells() throws {
         let episode = try #require(EpisodeAssembly.episode(from: Self.chain(5), profile: Self.plain))
         #expect(episode.count == 4)
+        // The objective is met: what is left is the bill over what the load needs, and the price of changes.
+        let (chain, objective) = (Self.chain(5), BillObjective())
         for (index, reward) in episode.rewards.enumerated() {
-            #expect(abs(reward - (0.7 + 0.3 * Float(index + 1) / 10)) < 1e-6)
+            var step = BillObjective.Step()
+            let (made, next) = (chain[index], chain[index + 1].observation)
+            step.replicasChanged = made.desired.replicas != made.current.replicas
+            step.resized =
+                made.desired.cpuMillicores != made.current.cpuMillicores
+                || made.desired.memoryBytes != made.current.memoryBytes
+            let need = try #require(objective.hourlyNeed(next, made.desired))
+            step.relativeBill = objective.hourlyBill(made.desired) / need
+            #expect(abs(Double(reward) + objective.cost(step)) < 1e-4)
         }
         #expect(episode.actions == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3])
         #expect(episode.values == [0, 1, 2, 3] && episode.bootstrapValue == 4 && !episode.terminated)

@@ -42,8 +42,8 @@ import Testing
         // Once it serves, one episode in ten is still the rules', so that what they earn is known.
         for _ in 0..<20 { try life.episode() }
         #expect(life.rewards.suffix(20).count { $0.actor == .control } == 2)
-        let served = life.rewards.suffix(20).reduce(0) { $0 + $1.served }
-        #expect(served > life.rewards.suffix(20).reduce(0) { $0 + $1.rules })
+        let served = life.rewards.suffix(20).reduce(0) { $0 + $1.servedValue }
+        #expect(served > life.rewards.suffix(20).reduce(0) { $0 + $1.rulesValue })
     }
 
     @Test func withoutABasePolicyTheApplicationPractisesWhereNobodyIsHurt() throws {
@@ -53,7 +53,7 @@ import Testing
         let version = try #require(life.store.model(of: 1, version: 1))
         #expect(version.diagnostics["judgedDifference"] ?? -1 > 0)
         for _ in 0..<10 { try life.episode() }
-        #expect(life.rewards.suffix(10).reduce(0) { $0 + $1.served - $1.rules } > 0)
+        #expect(life.rewards.suffix(10).reduce(0) { $0 + $1.servedValue - $1.rulesValue } > 0)
     }
 
     /// Found by search. The policies that 10 test applications had reached service with, with a base policy and without,
@@ -62,9 +62,9 @@ import Testing
     /// these. Of 420 such plays the policy lost more than 1 R an episode (of 100) in 17, and the rules lost far more
     /// than it in most. What hurts is what practice has not seen: a policy of application 5 that practised in a fitted
     /// simulator alone falls 8 R below the rules when requests wait 1.8 times as long for I/O, 42 R when 3 times.
-    private static let harmful = [
-        WorkloadUpdate.all.first { $0.name == "file-size" }!, WorkloadUpdate("slow-database", io: 3),
-    ]
+    ///
+    /// Since memory has a floor and policies are judged by the bill, the larger files of `file-size` are no harm any more.
+    private static let harmful = [WorkloadUpdate("slow-database", io: 3)]
 
     @Test(arguments: harmful)
     func aChangedWorkloadIsNoticedTheRulesTakeOverAndRetrainingEndsInServing(_ change: WorkloadUpdate) throws {

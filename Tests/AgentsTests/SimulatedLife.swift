@@ -65,6 +65,9 @@ final class SimulatedLife {
         var served: Double
         /// What the rules earned under the same load.
         var rules: Double
+        /// The same by the objective: mean cost of a step, negative.
+        var servedValue: Double
+        var rulesValue: Double
         var stage: Stage
         var actor: EpisodeSummary.Actor
     }
@@ -84,7 +87,7 @@ final class SimulatedLife {
     private var twinObservation: Observation
     private var step: Int64 = 0
     /// Since the last episode ended.
-    private var sums = (served: 0.0, rules: 0.0)
+    private var sums = (served: 0.0, rules: 0.0, servedValue: 0.0, rulesValue: 0.0)
 
     /// - Parameter level: the load's usual peak over what the largest allocation serves.
     init(
@@ -142,9 +145,10 @@ final class SimulatedLife {
                 let steps = Double(closed.summary.steps)
                 rewards.append(
                     EpisodeRewards(
-                        served: sums.served / steps, rules: sums.rules / steps, stage: closed.summary.stage,
-                        actor: closed.summary.actor))
-                sums = (0, 0)
+                        served: sums.served / steps, rules: sums.rules / steps,
+                        servedValue: sums.servedValue / steps, rulesValue: sums.rulesValue / steps,
+                        stage: closed.summary.stage, actor: closed.summary.actor))
+                sums = (0, 0, 0, 0)
             }
             let load = Self.load(&generator, scale)
             let outcome = cluster.step(desired: decision.desired, load: load)
@@ -154,6 +158,8 @@ final class SimulatedLife {
             twinObservation = twinOutcome.observation
             sums.served += outcome.reward
             sums.rules += twinOutcome.reward
+            sums.servedValue -= outcome.cost(agent.profile)
+            sums.rulesValue -= twinOutcome.cost(agent.profile)
             if closed != nil {
                 try trainer.train(agent)
                 return rewards[rewards.count - 1]
@@ -181,4 +187,23 @@ final class SimulatedLife {
     }
 
     struct Unanswered: Error {}
+}
+
+extension StepOutcome {
+    /// What the step cost by the objective.
+    func cost(_ profile: Profile) -> Double {
+        let (seconds, bill) = (Double(profile.stepSeconds), profile.bill)
+        let (cores, gibibytes) = (coreSeconds / seconds, byteSeconds / seconds / 1_073_741_824)
+        var step = BillObjective.Step()
+        step.violated = violated
+        step.preservation = sloPreservation
+        step.oomKills = oomKills
+        step.replicasChanged = replicasChanged
+        step.resized = resized
+        step.relativeBill =
+            bill.bill(cores: cores, gibibytes: gibibytes)
+            / bill.hourlyNeed(
+                cores: cpuUtilization * cores, gibibytes: memoryUtilization * gibibytes)
+        return bill.cost(step)
+    }
 }

@@ -33,7 +33,7 @@ extension ApplicationLearner {
         if !judged.contains(where: { $0.1.difference >= $0.1.standardError }), rulesInStage >= window {
             judged += try ownCandidates(source, judge, seed).map { ($0, judge.judge($0.policy)) }
         }
-        guard let (best, verdict) = judged.max(by: { $0.1.reward < $1.1.reward }) else { return }
+        guard let (best, verdict) = judged.max(by: { $0.1.difference < $1.1.difference }) else { return }
         let acting = version
         appoint(best, figures: verdict.figures, &progress)
         estimate = estimate(verdict, explores: !best.isReady)

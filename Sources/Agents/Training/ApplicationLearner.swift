@@ -100,6 +100,11 @@ struct ApplicationLearner: Sendable {
     var rulesInStage = 0
     /// The candidate as it was judged last; `nil` before.
     var estimate: Lifecycle.Estimate?
+    /// Reported mean step rewards of the rules' last episodes: what is shown beside the policy's. The lifecycle goes by
+    /// the objective.
+    private var reportedRules = RewardWindow()
+    private static let reportedMax = 20
+    var reportedRulesReward: Double? { reportedRules.count > 0 ? reportedRules.mean : nil }
     /// The episodes by which its workload is known.
     var trajectories = BestEpisodes()
 
@@ -116,6 +121,11 @@ struct ApplicationLearner: Sendable {
         } else {
             ppo = PPO(shape: Self.shape, options: Self.options, seed: seed)
         }
+    }
+
+    private init(base: Policy?, seed: UInt64, latest: Int) {
+        self.init(base: base, seed: seed)
+        self.latest = latest
     }
 
     /// Exploring is for learning: a policy that is on trial acts as well as it can.
@@ -140,14 +150,18 @@ struct ApplicationLearner: Sendable {
             rulesInStage += 1
             if lifecycle.stage == .offline { try review(source, seed: UInt64(summary.number), &progress) }
         }
+        if summary.actor != .policy, let reward = summary.reward {
+            reportedRules.append(reward, size: Self.reportedMax)
+        }
+        let value = try value(of: summary, source)
         let isReviewed =
             lifecycle.isOnProbation(profile)
-            || lifecycle.isInDoubt(adding: summary.actor == .policy ? summary.reward : nil)
+            || lifecycle.isInDoubt(adding: summary.actor == .policy ? value : nil)
             || (lifecycle.stage == .serving && summary.number.isMultiple(of: Self.episodesBetweenInspections))
         if isReviewed { try inspect(source, seed: UInt64(summary.number)) }
         let changes = lifecycle.episodeEnded(
-            policyReward: summary.actor == .policy ? summary.reward : nil,
-            rulesReward: try rulesReward(with: summary, source),
+            policyReward: summary.actor == .policy ? value : nil,
+            rulesReward: try rulesValue(with: summary, value, source),
             candidateEstimate: lifecycle.stage == .serving && !isReviewed ? nil : estimate, profile: profile)
         progress.transitions += changes
         if let change = changes.first(where: { !$0.isAlarm }) { enter(change) }
@@ -164,25 +178,40 @@ struct ApplicationLearner: Sendable {
 
     private static let episodesBetweenInspections = 10
 
+    /// What an episode was worth: the objective's mean cost of a step, negative, measured by the server itself. An owner
+    /// who gave thresholds speaks in reported rewards, so these count then.
+    private func value(of summary: EpisodeSummary, _ source: LearningSource) throws -> Double? {
+        Self.goesByReward(source.profile) ? summary.reward : try source.values(summary).compactMap { $0 }.average
+    }
+
+    private static func goesByReward(_ profile: Profile) -> Bool {
+        profile.thresholds.online != nil || profile.thresholds.serving != nil || profile.thresholds.deviation != nil
+    }
+
     /// What the rules earn, as far as this episode tells it.
     ///
     /// Measured when they acted. A control episode begins in what the policy left, which the rules take some minutes to
     /// make their own: measured over 24 simulated applications its first ten steps cost up to 9 R, and would be held
     /// against the rules. Where the profile forbids control episodes, the episode's reward less what the judge says the
     /// policy is ahead by.
-    private func rulesReward(with summary: EpisodeSummary, _ source: LearningSource) throws -> Double? {
+    private func rulesValue(
+        with summary: EpisodeSummary, _ value: Double?, _ source: LearningSource
+    ) throws -> Double? {
         switch summary.actor {
-        case .rules: return summary.reward
+        case .rules: return value
         case .control:
             let settling = max(summary.steps / 5, Self.settlingSeconds / max(1, source.profile.stepSeconds))
-            let rewards = try source.rewards(summary).dropFirst(min(settling, summary.steps / 2)).compactMap { $0 }
-            return rewards.isEmpty ? summary.reward : rewards.reduce(0, +) / Double(rewards.count)
+            let steps = Self.goesByReward(source.profile) ? try source.rewards(summary) : try source.values(summary)
+            return steps.dropFirst(min(settling, summary.steps / 2)).compactMap { $0 }.average ?? value
         case .policy:
             guard !source.profile.controlEpisodes, AgentState.isControl(episode: summary.number), !explores,
-                lifecycle.stage == .serving || lifecycle.stage == .online, let reward = summary.reward,
+                lifecycle.stage == .serving || lifecycle.stage == .online, let value,
                 let judge = try judge(source, seed: UInt64(summary.number))
             else { return nil }
-            return reward - judge.judge(ppo.policy).difference
+            let comparison = judge.judge(ppo.policy)
+            return value
+                - (Self.goesByReward(source.profile)
+                    ? comparison.candidate.reward - comparison.rules.reward : comparison.difference)
         }
     }
 
@@ -228,14 +257,14 @@ struct ApplicationLearner: Sendable {
         }
         let (acting, candidate) = (judge.judge(before.policy), judge.judge(ppo.policy))
         figures.merge(candidate.figures) { $1 }
-        figures["judgedActingReward"] = acting.reward
-        let isAccepted = candidate.reward > acting.reward && candidate.difference >= -Lifecycle.onlineTolerance
+        figures["judgedActingReward"] = acting.candidate.reward
+        let isAccepted = candidate.difference > acting.difference && candidate.difference >= -Lifecycle.onlineTolerance
         let duty = version
         progress.versions.append(publish(figures))
         progress.judgements.append(
             Judgement(
                 candidate: latest, acting: duty, reason: isAccepted ? .accepted : .rejected,
-                figures: candidate.figures.merging(["judgedActingReward": acting.reward]) { $1 }))
+                figures: candidate.figures.merging(["judgedActingReward": acting.candidate.reward]) { $1 }))
         if isAccepted {
             estimate = estimate(candidate, explores: true)
         } else {
@@ -264,7 +293,8 @@ struct ApplicationLearner: Sendable {
 
     // MARK: Persistence
 
-    private static let format: UInt8 = 4
+    /// Up to 4 the lifecycle's windows held reported rewards.
+    private static let format: UInt8 = 5
 
     /// The part that changes with every episode.
     func encodeState() -> [UInt8] {
@@ -290,6 +320,7 @@ struct ApplicationLearner: Sendable {
             writer.write(estimate.isJudged)
         }
         trajectories.encode(into: &writer)
+        reportedRules.encode(into: &writer)
         return writer.bytes
     }
 
@@ -301,7 +332,8 @@ struct ApplicationLearner: Sendable {
     ///   - model: the stored weights of a version.
     init(decoding saved: StoredTrainer, base: Policy?, seed: UInt64, model: (Int) throws -> Policy?) throws {
         var reader = ByteReader(saved.state)
-        guard try reader.integer(UInt8.self) == Self.format else { throw ByteReader.Failure.malformed }
+        let found = try reader.integer(UInt8.self)
+        guard found == 4 || found == Self.format else { throw ByteReader.Failure.malformed }
         lifecycle = try Lifecycle(from: &reader)
         version = Int(try reader.integer(UInt32.self))
         latest = Int(try reader.integer(UInt32.self))
@@ -318,10 +350,22 @@ struct ApplicationLearner: Sendable {
                 isJudged: try reader.bool())
         }
         trajectories = try BestEpisodes(from: &reader)
+        guard found == Self.format else {
+            // Its rewards, its weights and their inputs are of another kind than today's: learning begins anew, where the
+            // rules act; versions are numbered on.
+            self = ApplicationLearner(base: base, seed: seed, latest: latest)
+            return
+        }
+        reportedRules = try RewardWindow(from: &reader)
         if let optimizer = saved.optimizer {
             ppo = try PPO(decoding: optimizer, weights: version > 0 ? try model(version) : nil)
         } else {
             ppo = ApplicationLearner(base: base, seed: seed).ppo
         }
     }
+}
+
+extension [Double] {
+    /// `nil` of nothing.
+    fileprivate var average: Double? { isEmpty ? nil : reduce(0, +) / Double(count) }
 }

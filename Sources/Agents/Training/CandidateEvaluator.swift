@@ -31,27 +31,50 @@ struct CandidateEvaluator {
     /// Windows are this long: three episodes of 100 steps give the ten windows that a promotion must rest on.
     static let windowSteps = 25
 
-    /// How a candidate compares with the rules: mean step reward (alpha form), the candidate's less the rules'.
+    /// How a candidate compares with the rules on the same load, by what counts: the objective, and violations and kills
+    /// as constraints beside it.
     struct PairedComparison: Sendable, Equatable {
-        var reward: Double
-        var rulesReward: Double
-        /// Standard error of the difference over the windows, which are paired.
+        /// Means over the windows.
+        var candidate: ReplayWindow
+        var rules: ReplayWindow
+        /// Standard errors of the differences, which are paired.
         var standardError: Double
+        var violationsError: Double
         var windows: Int
+        /// Share of steps that the owner lets miss the objective.
+        var maxViolations: Double
 
-        var difference: Double { reward - rulesReward }
+        /// The candidate's value less the rules': 0.04 is about a tenth of the bill. Who keeps the service worse than the
+        /// rules is no better, however cheap.
+        var difference: Double {
+            let value = candidate.value - rules.value
+            return keepsTheService ? value : min(value, -standardError - 1e-6)
+        }
+
+        /// Neither more violations than the rules have, beyond noise and beyond what the owner allows, nor more kills.
+        var keepsTheService: Bool {
+            let violations = candidate.violations - rules.violations
+            let isViolating = candidate.violations > maxViolations && violations > max(2 * violationsError, 0.002)
+            return !isViolating && candidate.oomKills <= rules.oomKills
+        }
 
         /// As it is kept with a model version and told in events.
         var figures: [String: Double] {
             [
-                "judgedReward": reward, "judgedRulesReward": rulesReward, "judgedDifference": difference,
-                "judgedError": standardError, "judgedWindows": Double(windows),
+                "judgedReward": candidate.reward, "judgedRulesReward": rules.reward, "judgedDifference": difference,
+                "judgedError": standardError, "judgedWindows": Double(windows), "judgedBill": candidate.relativeBill,
+                "judgedRulesBill": rules.relativeBill, "judgedViolations": candidate.violations,
+                "judgedRulesViolations": rules.violations, "judgedOomKills": candidate.oomKills,
+                "judgedRulesOomKills": rules.oomKills, "judgedChanges": candidate.changes,
+                "judgedRulesChanges": rules.changes,
             ]
         }
     }
 
     private let replay: FittedReplay
-    private let rules: [Double]
+    private let rules: [ReplayWindow]
+    private let need: Double
+    private let maxViolations: Double
 
     /// - Parameters:
     ///   - steps: consecutive recorded steps, oldest first.
@@ -65,7 +88,8 @@ struct CandidateEvaluator {
             replay.windows >= Lifecycle.estimateWindowsMin
         else { return nil }
         self.replay = replay
-        rules = replay.rules()
+        (rules, need) = replay.rules()
+        maxViolations = profile.bill.maxViolations
     }
 
     /// Whether so many steps give the windows that a promotion must rest on.
@@ -83,13 +107,33 @@ struct CandidateEvaluator {
     }
 
     func judge(_ policy: Policy) -> PairedComparison {
-        let rewards = replay.policy(policy)
-        let differences = zip(rewards, rules).map { $0 - $1 }
-        let count = Double(differences.count)
-        let mean = differences.reduce(0, +) / count
-        let variance = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1)
+        let windows = replay.policy(policy, need: need)
+        func error(_ part: KeyPath<ReplayWindow, Double>) -> Double {
+            let differences = zip(windows, rules).map { $0[keyPath: part] - $1[keyPath: part] }
+            let count = Double(differences.count)
+            let mean = differences.reduce(0, +) / count
+            let variance = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1)
+            return (variance / count).squareRoot()
+        }
         return PairedComparison(
-            reward: rewards.reduce(0, +) / count, rulesReward: rules.reduce(0, +) / count,
-            standardError: (variance / count).squareRoot(), windows: differences.count)
+            candidate: windows.mean, rules: rules.mean, standardError: error(\.value),
+            violationsError: error(\.violations), windows: windows.count, maxViolations: maxViolations)
+    }
+}
+
+extension [ReplayWindow] {
+    /// Means, but for kills and changes, which are counted over all windows.
+    fileprivate var mean: ReplayWindow {
+        var mean = ReplayWindow()
+        let share = 1 / Double(Swift.max(1, count))
+        for window in self {
+            mean.value += window.value * share
+            mean.reward += window.reward * share
+            mean.relativeBill += window.relativeBill * share
+            mean.violations += window.violations * share
+            mean.oomKills += window.oomKills
+            mean.changes += window.changes
+        }
+        return mean
     }
 }

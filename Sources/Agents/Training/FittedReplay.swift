@@ -138,31 +138,81 @@ public struct FittedReplay: Sendable {
         return result
     }
 
-    /// Mean step reward (alpha form, 0...1) of each window under the rules.
-    public func rules() -> [Double] {
+    /// What each window brought under the rules, and what the load needs on average, in money an hour.
+    public func rules() -> (windows: [ReplayWindow], need: Double) {
         var controller = DecisionController(rules: coreAtStart)
-        return play { controller.decide($0, current: $1) }
+        let steps = play { controller.decide($0, current: $1) }
+        let counted = steps.dropFirst(warmUpSteps)
+        let need = counted.reduce(0) { $0 + needed($1) } / Double(max(1, counted.count))
+        return (windows(steps, need: need), need)
     }
 
     /// The same under a policy, greedy and behind the guards, as served.
-    public func policy(_ policy: Policy) -> [Double] {
+    public func policy(_ policy: Policy, need: Double) -> [ReplayWindow] {
         var controller = DecisionController(policy: policy, profile: profile, knowing: coreAtStart)
-        return play { controller.decide($0, current: $1) }
+        return windows(play { controller.decide($0, current: $1) }, need: need)
     }
 
-    private func play(_ decide: (Observation, Allocation) -> Allocation) -> [Double] {
+    private func play(_ decide: (Observation, Allocation) -> Allocation) -> [StepOutcome] {
         var dynamics = ClusterDynamics()
         dynamics.resize = profile.resize
         var cluster = Cluster(
             service: application.service, profile: profile, initial: initial, seed: seed, dynamics: dynamics)
-        var rewards = [Double](repeating: 0, count: windows)
-        var outcome: StepOutcome?
+        var outcomes: [StepOutcome] = []
         for step in 0..<warmUpSteps + windows * windowSteps {
-            let desired = outcome.map { decide($0.observation, cluster.allocation) } ?? cluster.allocation
-            let new = cluster.step(desired: desired, load: load[step * subSteps..<(step + 1) * subSteps])
-            if step >= warmUpSteps { rewards[(step - warmUpSteps) / windowSteps] += new.reward / Double(windowSteps) }
-            outcome = new
+            let desired = outcomes.last.map { decide($0.observation, cluster.allocation) } ?? cluster.allocation
+            outcomes.append(cluster.step(desired: desired, load: load[step * subSteps..<(step + 1) * subSteps]))
         }
-        return rewards
+        return outcomes
     }
+
+    /// Money an hour for what the load of one step used.
+    private func needed(_ outcome: StepOutcome) -> Double {
+        let seconds = Double(profile.stepSeconds)
+        return profile.bill.hourlyNeed(
+            cores: outcome.cpuUtilization * outcome.coreSeconds / seconds,
+            gibibytes: outcome.memoryUtilization * outcome.byteSeconds / seconds / 1_073_741_824)
+    }
+
+    private func windows(_ outcomes: [StepOutcome], need: Double) -> [ReplayWindow] {
+        var result = [ReplayWindow](repeating: ReplayWindow(), count: windows)
+        let (share, seconds) = (1 / Double(windowSteps), Double(profile.stepSeconds))
+        for (index, outcome) in outcomes.dropFirst(warmUpSteps).enumerated() {
+            var step = BillObjective.Step()
+            step.violated = outcome.violated
+            step.preservation = outcome.sloPreservation
+            step.oomKills = outcome.oomKills
+            step.replicasChanged = outcome.replicasChanged
+            step.resized = outcome.resized
+            step.relativeBill = min(
+                profile.bill.bill(
+                    cores: outcome.coreSeconds / seconds, gibibytes: outcome.byteSeconds / seconds / 1_073_741_824)
+                    / max(need, 1e-9), 1000)
+            let window = index / windowSteps
+            result[window].value -= profile.bill.cost(step) * share
+            result[window].reward += outcome.reward * share
+            result[window].relativeBill += step.relativeBill * share
+            result[window].violations += outcome.violated ? share : 0
+            result[window].oomKills += Double(outcome.oomKills)
+            result[window].changes += (outcome.replicasChanged ? 1 : 0) + (outcome.resized ? 1 : 0)
+        }
+        return result
+    }
+}
+
+/// What one window of a replay brought.
+public struct ReplayWindow: Sendable, Equatable {
+    /// The mean step's cost by the profile's objective, negative: what counts.
+    public var value = 0.0
+    /// Mean step reward as it is reported (alpha form, 0...1).
+    public var reward = 0.0
+    /// Mean bill over what the load needs.
+    public var relativeBill = 0.0
+    /// Share of steps that missed the objective.
+    public var violations = 0.0
+    public var oomKills = 0.0
+    /// Changes of the number of replicas or of their size.
+    public var changes = 0.0
+
+    public init() {}
 }

@@ -39,6 +39,18 @@ struct LearningSource {
         try store.decisions(of: episode).dropFirst().map(\.reward)
     }
 
+    /// What every step of an episode was worth by the objective, `nil` where it is not known.
+    func values(_ episode: EpisodeSummary) throws -> [Double?] {
+        let decisions = try store.decisions(of: episode)
+        return zip(decisions, decisions.dropFirst()).map { step, next in
+            guard next.observation.applied else { return nil }
+            let observation = next.observation.readable().observation
+            return Reward.penalized(
+                Reward.step(observation, profile), observation: observation, previous: step.current,
+                decided: step.desired, profile: profile)
+        }
+    }
+
     /// What ran and what was measured in the episodes `numbers`, oldest first, and the CPU limit that the rules keep.
     func record(of numbers: [Int]) throws -> (steps: [RecordedStep], fixedCpu: Int?) {
         var steps: [RecordedStep] = []

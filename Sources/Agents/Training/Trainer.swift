@@ -95,7 +95,7 @@ public final class Trainer: Sendable {
     private static func activePolicy(of learner: ApplicationLearner) -> ActivePolicy {
         ActivePolicy(
             stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
-            explores: learner.explores, rulesReward: learner.lifecycle.rulesReward)
+            explores: learner.explores, rulesReward: learner.reportedRulesReward)
     }
 
     // MARK: On a trainer's thread
