@@ -123,10 +123,16 @@ extension SocketTests {
             }
         }
 
-        @Test func answers503ToConnectionsBeyondTheLimit() async throws {
+        @Test func keepsConnectionsForHealthAndControlBeyondTheLimit() async throws {
             var options = ServerOptions()
             options.connectionsMax = 3
-            try await withServer(.sample(), options) { server, bound in
+            options.reservedTimeoutMilliseconds = 300
+            var router = Router.sample()
+            router.add(.get, "/health", options: RouteOptions(priority: .control)) { _, response in
+                response.body("well")
+                return .respond
+            }
+            try await withServer(router, options) { server, bound in
                 var clients: [TestClient] = []
                 for _ in 0..<3 {
                     let client = try TestClient(bound)
@@ -135,14 +141,29 @@ extension SocketTests {
                     clients.append(client)
                 }
                 let late = try TestClient(bound)
+                try await late.send(get)
                 #expect(try await late.receive(answers: 1) == [503])
                 #expect(try await late.isClosedByServer() && late.text.contains("Retry-After: 1"))
+                let probe = try TestClient(bound)
+                try await probe.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+                #expect(try await probe.receive(answers: 1) == [200])
+                #expect(try await probe.isClosedByServer() && probe.text.hasSuffix("well"))
+                let silent = try TestClient(bound)
+                #expect(try await silent.isClosedByServer(), "nobody holds the reserve for long")
                 clients.removeLast()
                 #expect(try await eventually { server.statistics.connectionsOpen == 2 })
                 let next = try TestClient(bound)
                 try await next.send(get)
                 #expect(try await next.receive(answers: 1) == [200])
-                #expect(server.statistics.connectionsRefused == 1)
+                #expect(server.statistics.connectionsRefused == 3)
+            }
+        }
+
+        @Test func findsSensibleLimitsForAnyNumberOfDescriptors() {
+            for descriptors in [16, 64, 256, 1024, 4096, 65_536, 1_048_576] {
+                let (serve, reserve) = SharedLimits.connections(descriptors: descriptors, wanted: nil, reserve: 64)
+                #expect(serve >= 4 && reserve >= 1)
+                #expect(serve + reserve + (descriptors >= 64 ? 24 : 0) <= descriptors, "\(descriptors)")
             }
         }
 

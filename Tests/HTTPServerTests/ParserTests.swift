@@ -49,6 +49,46 @@ import Testing
         expect("POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", [400])
     }
 
+    @Test func refusesLengthsWrittenUnusually() {
+        for field in ["Content-Length: 03", "Content-Length: 00", "Content-Length:  3", "Content-Length: 3 ", "Content-Length:\t3"] {
+            let exchange = Exchange(.sample())
+            exchange.send("POST /echo HTTP/1.1\r\nHost: a\r\n\(field)\r\n\r\nabc")
+            #expect(exchange.statuses == [400], "\(field)")
+        }
+        for field in ["Content-Length: 3", "Content-Length:3"] {
+            let exchange = Exchange(.sample())
+            exchange.send("POST /echo HTTP/1.1\r\nHost: a\r\n\(field)\r\n\r\nabc")
+            #expect(exchange.statuses == [200], "\(field)")
+        }
+    }
+
+    @Test func refusesTwoValuesOfAFieldThatHasOne() {
+        for name in ["Content-Type", "Authorization", "Origin", "Range", "User-Agent", "If-Modified-Since"] {
+            let twice = Exchange(.sample())
+            twice.send("GET / HTTP/1.1\r\nHost: a\r\n\(name): x\r\nAccept: y\r\n\(name.lowercased()): z\r\n\r\n")
+            #expect(twice.statuses == [400], "\(name)")
+            let same = Exchange(.sample())
+            same.send("GET / HTTP/1.1\r\nHost: a\r\n\(name): x\r\n\(name): x\r\n\r\n")
+            #expect(same.statuses == [200], "\(name)")
+        }
+        let list = Exchange(.sample())
+        list.send("GET / HTTP/1.1\r\nHost: a\r\nAccept: x\r\nAccept: z\r\n\r\n")
+        #expect(list.statuses == [200])
+    }
+
+    @Test func refusesTrailersThatWouldChangeTheRequest() {
+        func answer(_ trailer: String) -> [Int] {
+            let exchange = Exchange(.sample())
+            exchange.send(
+                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\(trailer)\r\n\r\n")
+            return exchange.statuses
+        }
+        for name in ["Content-Length", "transfer-encoding", "Host", "Authorization", "X-Forwarded-For", "Connection", "Cookie"] {
+            #expect(answer("\(name): 1") == [400], "\(name)")
+        }
+        for name in ["Vary", "Content-Type", "Server-Timing", "X-Checksum"] { #expect(answer("\(name): 1") == [200], "\(name)") }
+    }
+
     @Test func refusesMalformedHeads() {
         expect("GET / HTTP/1.1\nHost: a\n\n", [400])
         expect("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", [400])

@@ -9,13 +9,22 @@ extension EventLoop {
 
     func accept(_ index: Int) {
         guard index < listeners.count else { return }
-        for _ in 0..<Self.acceptsInARow {
+        if context.now >= nextTick {
+            nextTick = context.now &+ TimerWheel.tickNanoseconds
+            reservedInTick = 0
+        }
+        for _ in 0..<Self.acceptsInARow where acceptPausedUntil == 0 {
             var address = SocketAddress()
             let descriptor = clinux_accept(listeners[index].descriptor, &address.storage, &address.length)
             if descriptor < 0 {
                 // EMFILE, ENFILE, ENOBUFS, ENOMEM: the listener stays readable, and asking again would spin.
-                if errno != EAGAIN && errno != ECONNABORTED && errno != EPROTO { pauseAccepting(index) }
+                if errno != EAGAIN && errno != ECONNABORTED && errno != EPROTO { pauseAcceptingWithoutDescriptors(index) }
                 return
+            }
+            // A flood of clients that find no place must not cost those that have one: the rest waits in the kernel.
+            if limits.isFull {
+                reservedInTick += 1
+                if reservedInTick > context.options.reservedPerTickMax { pauseAccepting(index, until: nextTick) }
             }
             let target = nextPeer
             nextPeer = (nextPeer + 1) % max(1, peers.count)
@@ -29,9 +38,7 @@ extension EventLoop {
 
     /// Takes over an accepted socket.
     func adopt(_ descriptor: Int32, _ peer: PeerAddress) {
-        let admission = limits.admit()
-        guard admission != .close, !context.isDraining else {
-            if admission != .close { limits.leave() }
+        guard !context.isDraining, let place = limits.admit() else {
             statistics.add(.refused)
             Glibc.close(descriptor)
             return
@@ -43,16 +50,17 @@ extension EventLoop {
         statistics.add(.open)
         connection.interest = EPOLLIN.rawValue
         _ = clinux_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, connection.interest, connection.key)
-        if admission == .refuse {
+        if place == .reserve {
             statistics.add(.refused)
-            connection.conversation.refuseConnection(context)
+            connection.reservedAt = max(1, context.now)
+            connection.conversation.isReserved = true
         }
         mark(connection)
         updateTimer()
     }
 
     /// Out of descriptors: one client is let in with the spare one just to be closed, then accepting rests for a while.
-    private func pauseAccepting(_ index: Int) {
+    private func pauseAcceptingWithoutDescriptors(_ index: Int) {
         if spareDescriptor >= 0 {
             Glibc.close(spareDescriptor)
             spareDescriptor = -1
@@ -64,7 +72,12 @@ extension EventLoop {
             }
             openSpare()
         }
-        acceptPausedUntil = context.now &+ UInt64(max(1, context.options.acceptPauseMilliseconds)) * 1_000_000
+        pauseAccepting(
+            index, until: context.now &+ UInt64(max(1, context.options.acceptPauseMilliseconds)) * 1_000_000)
+    }
+
+    private func pauseAccepting(_ index: Int, until time: UInt64) {
+        acceptPausedUntil = max(1, time)
         watchListeners(0)
         updateTimer()
     }

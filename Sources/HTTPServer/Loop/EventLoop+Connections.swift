@@ -10,6 +10,11 @@ extension EventLoop {
     func receive(_ connection: Connection) {
         mark(connection)
         if connection.isLingering || connection.conversation.stage == .streaming { return drop(connection) }
+        // What a client sends behind a request that waits stays in the kernel.
+        if connection.isMuted || connection.conversation.isParked {
+            connection.isMuted = true
+            return
+        }
         let inbox = connection.conversation.inboxForReading(context)
         let room = inbox.bytes.capacity - inbox.bytes.count
         var count: Int
@@ -61,6 +66,7 @@ extension EventLoop {
             if connection.sawEnd { return close(connection) }
             if !connection.isLingering { linger(connection) }
         }
+        if connection.conversation.wasShed { pause(connection) }
         let isFull = connection.conversation.answers.isFull(context)
         if !isFull, connection.conversation.hasUnparsed { stall(connection) }
         watch(connection, isFull: isFull)
@@ -99,7 +105,8 @@ extension EventLoop {
     /// Tells epoll what to report from now on, if that has changed.
     private func watch(_ connection: Connection, isFull: Bool) {
         var wanted: UInt32 = 0
-        let mayRead = connection.isLingering || (connection.conversation.stage != .ended && !isFull)
+        let isOpen = connection.conversation.stage != .ended && !isFull && !connection.isMuted
+        let mayRead = connection.isLingering || isOpen
         if mayRead, !connection.sawEnd { wanted |= EPOLLIN.rawValue }
         if connection.isBlocked { wanted |= EPOLLOUT.rawValue }
         guard wanted != connection.interest else { return }
@@ -114,7 +121,9 @@ extension EventLoop {
         let options = context.options
         func after(_ start: UInt64, _ milliseconds: Int) -> UInt64 { start &+ UInt64(max(0, milliseconds)) * 1_000_000 }
         if connection.isLingering { return connection.deadline }
+        if connection.reservedAt > 0 { return after(connection.reservedAt, options.reservedTimeoutMilliseconds) }
         if connection.isBlocked { return after(connection.progressAt, options.writeStallMilliseconds) }
+        if connection.pausedUntil > 0 { return connection.pausedUntil }
         if let oldest = connection.conversation.answers.oldestDeferral {
             return after(oldest, options.deferredTimeoutMilliseconds)
         }
@@ -142,9 +151,19 @@ extension EventLoop {
             statistics.add(.timeouts)
             return close(connection)
         }
+        if connection.reservedAt > 0 {
+            statistics.add(.timeouts)
+            return close(connection)
+        }
+        if connection.pausedUntil > 0 { return listenAgain(connection) }
         if connection.conversation.answers.hasSlots {
             let limit = context.now &- UInt64(max(0, options.deferredTimeoutMilliseconds)) * 1_000_000
-            return connection.conversation.answers.expireDeferrals(startedBefore: limit, context)
+            return connection.conversation.answers.expireDeferrals(startedBefore: limit, context) { [index] request in
+                options.cancel?(
+                    Deferral(
+                        loop: index, connection: connection.index, generation: connection.generation, request: request)
+                ) ?? false
+            }
         }
         switch connection.conversation.stage {
         case .idle, .ended:
@@ -168,6 +187,46 @@ extension EventLoop {
         connection.conversation.refuse(ProtocolError(.requestTimeout, "timeout", detail), context)
     }
 
+    // MARK: Overload
+
+    /// A client that was told to come back later is not listened to for a moment: if it comes back at once, turning it
+    /// away again and again would cost more than the work that is done.
+    private func pause(_ connection: Connection) {
+        connection.conversation.wasShed = false
+        let options = context.options
+        let least = UInt64(max(0, options.impatiencePauseMilliseconds)) * 1_000_000
+        let most = UInt64(max(0, options.impatiencePauseMillisecondsMax)) * 1_000_000
+        connection.pause = min(most, max(least, connection.pause &* 2))
+        connection.pausedUntil = context.now &+ connection.pause
+        connection.isMuted = true
+    }
+
+    /// The pause is over: a request that came during it is turned away as long as others are.
+    private func listenAgain(_ connection: Connection) {
+        connection.pausedUntil = 0
+        connection.isMuted = false
+        connection.conversation.isImpatient = true
+        let before = connection.conversation.requests
+        receive(connection)
+        connection.conversation.isImpatient = false
+        if connection.conversation.requests == before { connection.pause = 0 }
+    }
+
+    /// Handles the work that waited, as far as there is room; what waited too long is turned away.
+    func resumeParked() {
+        let limit = UInt64(max(0, context.options.parkedMilliseconds)) * 1_000_000
+        while let entry = context.parked.oldest {
+            guard context.admission.mayBegin(.work) || context.now &- entry.since >= limit else { return }
+            context.parked.removeFirst()
+            guard let connection = connections.find(entry.connection, entry.generation),
+                connection.conversation.isParked
+            else { continue }
+            connection.conversation.advance(context)
+            if connection.pausedUntil == 0 { connection.isMuted = false }
+            mark(connection)
+        }
+    }
+
     // MARK: The end
 
     /// Closes our side after the last answer; what the client still sends is read for a while, because closing with
@@ -184,7 +243,7 @@ extension EventLoop {
         Glibc.close(connection.descriptor)
         connection.conversation.abandon(context)
         connections.remove(connection)
-        limits.leave()
+        limits.leave(isReserved: connection.reservedAt > 0)
         statistics.add(.open, -1)
         if let stream = connection.stream {
             statistics.add(.streams, -1)

@@ -24,6 +24,9 @@ actor EventLoop {
     var nextPeer = 0
     /// When accepting goes on after the process ran out of descriptors; 0 while it is not paused.
     var acceptPausedUntil: UInt64 = 0
+    /// Connections of the reserve accepted before `nextTick`.
+    var reservedInTick = 0
+    var nextTick: UInt64 = 0
     /// An open descriptor to give up when there is no other, so that a client can be told; -1 while it is given up.
     var spareDescriptor: Int32 = -1
     var wheel: TimerWheel
@@ -31,8 +34,10 @@ actor EventLoop {
     private var drainWaiters: [CheckedContinuation<Void, Never>] = []
     /// Connections with something to send or to decide at the end of the drain.
     private var marked: [Connection] = []
-    /// Connections with requests that were received but not answered because their answers had piled up.
+    /// Connections with requests that were received but not answered because their answers had piled up or the pass was
+    /// over; those that wait for a pass with room for their kind, oldest first.
     private var stalled: [Connection] = []
+    private var stalledByPriority = [[Connection]](repeating: [], count: Priority.allCases.count)
     /// Completions that came from this loop itself, applied after `onDrain`.
     private var ownReleases: [[Deferral]] = []
     private var ownCompletions: [[(Deferral, ResponseBytes)]] = []
@@ -135,14 +140,30 @@ actor EventLoop {
         statistics.add(.wakeups)
         for _ in 0..<Self.drainsInARow {
             let count = batch.poll(epoll)
-            guard count > 0 || !stalled.isEmpty else { return }
+            guard count > 0 || hasStalled else { return }
             context.tick()
-            resumeStalled()
+            beginPass()
             for i in 0..<max(0, count) { handle(batch.keys[i], batch.events[i]) }
             finishDrain()
         }
-        // Stalled connections are not reported by epoll: come back for them.
-        if !stalled.isEmpty { executor.queue.async { self.assumeIsolated { $0.wake() } } }
+        comeBackForStalled()
+    }
+
+    /// What waited goes first: parked work, then connections whose turn the last pass did not reach.
+    private func beginPass() {
+        context.pass.refill(context.options, isBusy: context.admission.isWorking || !context.parked.isEmpty)
+        resumeParked()
+        resumeStalled()
+    }
+
+    private var hasStalled: Bool {
+        !stalled.isEmpty || stalledByPriority.contains { !$0.isEmpty }
+            || (!context.parked.isEmpty && context.admission.mayBegin(.work))
+    }
+
+    /// Stalled connections are not reported by epoll.
+    private func comeBackForStalled() {
+        if hasStalled { executor.queue.async { self.assumeIsolated { $0.wake() } } }
     }
 
     private func enter() {
@@ -202,17 +223,35 @@ actor EventLoop {
     }
 
     func stall(_ connection: Connection) {
-        stalled.append(connection)
+        if case .nextPass(let priority) = connection.conversation.hold {
+            stalledByPriority[priority.rawValue].append(connection)
+        } else {
+            stalled.append(connection)
+        }
     }
 
     private func resumeStalled() {
-        guard !stalled.isEmpty else { return }
-        let ready = stalled
-        stalled.removeAll(keepingCapacity: true)
-        for connection in ready where connections.find(connection.index, connection.generation) != nil {
-            connection.conversation.advance(context)
-            mark(connection)
+        if !stalled.isEmpty {
+            let ready = stalled
+            stalled.removeAll(keepingCapacity: true)
+            for connection in ready { resume(connection) }
         }
+        for priority in Priority.allCases where !stalledByPriority[priority.rawValue].isEmpty {
+            let waiting = stalledByPriority[priority.rawValue]
+            stalledByPriority[priority.rawValue].removeAll(keepingCapacity: true)
+            var next = 0
+            while next < waiting.count, context.pass.has(priority) {
+                resume(waiting[next])
+                next += 1
+            }
+            stalledByPriority[priority.rawValue] += waiting[next...]
+        }
+    }
+
+    private func resume(_ connection: Connection) {
+        guard connections.find(connection.index, connection.generation) === connection else { return }
+        connection.conversation.advance(context)
+        mark(connection)
     }
 
     // MARK: Answers that come later
@@ -258,6 +297,7 @@ actor EventLoop {
         enter()
         defer { leave() }
         context.tick()
+        context.pass.refill(context.options, isBusy: true)
         for message in mailbox.take() {
             switch message {
             case .adopt(let descriptor, let peer): adopt(descriptor, peer)
@@ -279,8 +319,9 @@ actor EventLoop {
             case .shutdown: end()
             }
         }
+        resumeParked()
         finishDrain()
-        if !stalled.isEmpty { executor.queue.async { self.assumeIsolated { $0.wake() } } }
+        comeBackForStalled()
     }
 
     /// Ties a handle to its connection; if the handler answered otherwise, or the client has gone, the stream is over.
@@ -309,9 +350,12 @@ actor EventLoop {
             if connection.deadline <= context.now { timeOut(connection) } else { schedule(connection) }
         }
         if acceptPausedUntil > 0, acceptPausedUntil <= context.now { resumeAccepting() }
+        context.pass.refill(context.options, isBusy: true)
+        resumeParked()
         if drainDeadline <= context.now { for connection in connections.all { close(connection) } }
         finishDrain()
         updateTimer()
+        comeBackForStalled()
     }
 
     /// Asks the wheel to ask about `connection` when its deadline may have come.

@@ -11,6 +11,8 @@ public struct ServerStatistics: Sendable, Equatable {
     public var requests: UInt64 = 0
     /// Answers by the first digit of their status, index 0 for 1xx to 4 for 5xx.
     public var answers: [UInt64] = [0, 0, 0, 0, 0]
+    /// Requests answered 503 because too many of their kind were under way.
+    public var shed: UInt64 = 0
     /// Requests that the parser refused.
     public var refusals: UInt64 = 0
     /// Connections ended by a timeout, of whatever kind.
@@ -34,6 +36,7 @@ public struct ServerStatistics: Sendable, Equatable {
         sum.requests += b.requests
         for i in sum.answers.indices { sum.answers[i] += b.answers[i] }
         sum.refusals += b.refusals
+        sum.shed += b.shed
         sum.timeouts += b.timeouts
         sum.bytesReceived += b.bytesReceived
         sum.bytesSent += b.bytesSent
@@ -64,7 +67,7 @@ public struct LatencyHistogram: Sendable, Equatable {
 final class LoopStatistics: Sendable {
     enum Counter: Int, CaseIterable {
         case accepted, open, refused, requests, answers1, answers2, answers3, answers4, answers5, refusals, timeouts
-        case bytesReceived, bytesSent, deferred, streams, wakeups, drains, latencyNanoseconds
+        case bytesReceived, bytesSent, deferred, streams, wakeups, drains, shed, latencyNanoseconds
     }
 
     /// Counters first, then the histogram's buckets.
@@ -121,6 +124,7 @@ final class LoopStatistics: Sendable {
         statistics.requests = read(.requests)
         statistics.answers = [.answers1, .answers2, .answers3, .answers4, .answers5].map(read)
         statistics.refusals = read(.refusals)
+        statistics.shed = read(.shed)
         statistics.timeouts = read(.timeouts)
         statistics.bytesReceived = read(.bytesReceived)
         statistics.bytesSent = read(.bytesSent)

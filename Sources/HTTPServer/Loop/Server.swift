@@ -14,11 +14,15 @@ public final class Server: Sendable {
     private let mailboxes: [Mailbox]
     private let loopStatistics: [LoopStatistics]
     private let unixPaths = Mutex<[String]>([])
+    /// Connections that are served at once, and those kept for health and control beyond them.
+    public let connectionsMax: Int
+    public let reservedConnectionsMax: Int
 
     public init(options: ServerOptions = ServerOptions(), router: Router) {
         self.options = options
         let table = RouteTable(router)
         let shared = SharedLimits(options)
+        (connectionsMax, reservedConnectionsMax) = (shared.connectionsMax, shared.reserveMax)
         var loops: [EventLoop] = []
         for index in 0..<max(1, options.loops) {
             loops.append(EventLoop(index: index, options: options, routes: table, limits: shared))

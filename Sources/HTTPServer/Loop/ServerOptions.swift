@@ -8,8 +8,7 @@ public struct ServerOptions: Sendable {
 
     /// Event loops, each on a Dispatch queue of its own; one per core that should serve.
     public var loops = 1
-    /// Connections open at once, over all loops; further ones are answered 503 and closed. nil: the smaller of 4096 and
-    /// 0.8 x RLIMIT_NOFILE - 64, so that the process never runs out of descriptors.
+    /// Connections open at once, over all loops. nil: what `SharedLimits` finds from RLIMIT_NOFILE, at most 16,384.
     public var connectionsMax: Int?
     /// Connections that the kernel may complete before they are accepted. nginx and Apache have 511.
     public var backlog: Int32 = 1024
@@ -39,8 +38,34 @@ public struct ServerOptions: Sendable {
     public var pipelinedMax = 64
     /// Bytes of answers that wait to be sent to one connection; above, reading stops. One answer may be larger.
     public var outputBytesMax = 64 * 1024
-    /// Deferred answers open in one loop; further requests get 503 with Retry-After (256 in flight, 1024 queued).
-    public var deferredMax = 1280
+    /// Bytes of large buffers, received or waiting to be sent, over all connections and for one address (an IPv6 network
+    /// of 64 bits): above, requests are answered 503 and the connection is closed.
+    public var bufferedBytesMax = 256 << 20
+    public var bufferedBytesPerAddressMax = 64 << 20
+
+    // MARK: Overload
+
+    /// Deferred answers of work open in one loop at most; fewer while they take longer than `workTargetMilliseconds`.
+    public var deferredMax = 1024
+    public var workTargetMilliseconds = 15
+    /// Work that has been read and waits for its turn in one loop; beyond, and after `parkedMilliseconds`, 503.
+    public var parkedMax = 1024
+    public var parkedMilliseconds = 15
+    /// Deferred answers of control and of reads open in one loop; 503 beyond.
+    public var controlDeferredMax = 256
+    public var readDeferredMax = 128
+    /// Requests of control and of reads that a loop takes before it looks at all connections again.
+    public var controlPerPassMax = 32
+    public var readPerPassMax = 32
+    /// Connections beyond `connectionsMax` for health and control alone; other requests on them are answered 503.
+    public var reservedConnectionsMax = 64
+    /// How long a connection of the reserve may take for its one request.
+    public var reservedTimeoutMilliseconds = 2_000
+    /// Connections of the reserve accepted in a tick of 50 ms: clients that come back at once must not cost the rest.
+    public var reservedPerTickMax = 100
+    /// How long a client that was answered 503 and comes back at once is not listened to: this, doubled each time.
+    public var impatiencePauseMilliseconds = 50
+    public var impatiencePauseMillisecondsMax = 500
 
     // MARK: Time, in milliseconds of CLOCK_MONOTONIC
 
@@ -94,8 +119,21 @@ public struct ServerOptions: Sendable {
     /// Called once for each request, after routing and before its body is read; false means that the response is
     /// written (401, 403, 429) and the handler must not run. `request.body` is empty here.
     public var intercept: (@Sendable (borrowing Request, inout Response) -> Bool)?
+    /// Asked before a deferred answer that took too long is answered 503: whether its work had not begun, and now never
+    /// will. nil: work is taken to go on.
+    public var cancel: (@Sendable (Deferral) -> Bool)?
     /// Called on the loop's queue with the loop's index when everything that one `epoll_wait` reported has been handled,
     /// before any answer of it is sent: deferred answers that are completed in here leave with the same `send`.
     /// Called only if a request was handled since the last call.
     public var onDrain: (@Sendable (_ loop: Int) -> Void)?
+}
+
+extension ParserLimits {
+    init(_ options: ServerOptions) {
+        self.init(
+            requestLineBytesMax: options.requestLineBytesMax, headerBytesMax: options.headerBytesMax,
+            fieldBytesMax: options.fieldBytesMax, fieldsMax: max(1, options.fieldsMax),
+            chunkExtensionBytesMax: options.chunkExtensionBytesMax, trailerBytesMax: options.trailerBytesMax,
+            trailersMax: options.trailersMax)
+    }
 }

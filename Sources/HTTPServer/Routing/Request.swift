@@ -11,6 +11,8 @@ public struct Request: ~Copyable {
     /// The index in `Router.routes` of the route that matched; nil in `intercept` where none did (the answer will be 404,
     /// 405, or that of OPTIONS).
     public let route: Int?
+    /// The route's priority.
+    public let priority: Priority
     /// Which connection asked, for deferrals and streams.
     let origin: RequestOrigin
 

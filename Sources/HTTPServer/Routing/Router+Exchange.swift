@@ -14,6 +14,7 @@ extension Router {
         conversation.inboxForReading(context).bytes.append(bytes)
         var answer: [UInt8] = []
         repeat {
+            context.pass.refill(options, isBusy: false)
             conversation.advance(context)
             conversation.answers.releaseAll(context)
             conversation.answers.withBytesToSend { answer += $0 }

@@ -19,9 +19,12 @@ public enum Outcome: Sendable {
 public struct RouteOptions: Sendable {
     /// Bytes of a body; 413 above. nil: `ServerOptions.bodyBytesMax`.
     public var bodyBytesMax: Int?
+    /// How urgent it is; nil: GET is a read, everything else work. `Router.prioritized` sets it for all routes at once.
+    public var priority: Priority?
 
-    public init(bodyBytesMax: Int? = nil) {
+    public init(bodyBytesMax: Int? = nil, priority: Priority? = nil) {
         self.bodyBytesMax = bodyBytesMax
+        self.priority = priority
     }
 }
 
@@ -34,8 +37,10 @@ public struct Router: Sendable {
     struct Route: Sendable {
         let method: Method
         let pattern: String
-        let options: RouteOptions
+        var options: RouteOptions
         let handler: Handler
+
+        var priority: Priority { options.priority ?? (method == .get ? .read : .work) }
     }
 
     /// One segment of a pattern: where it leads and what is registered there.
@@ -90,6 +95,10 @@ public struct Router: Sendable {
         nodes[node].routes[Int(method.rawValue)] = entries.count
         nodes[node].hasRoutes = true
         entries.append(Route(method: method, pattern: pattern, options: options, handler: handler))
+    }
+
+    mutating func setPriorities(_ priority: (Method, String) -> Priority) {
+        for i in entries.indices { entries[i].options.priority = priority(entries[i].method, entries[i].pattern) }
     }
 
     private mutating func addNode() -> Int {

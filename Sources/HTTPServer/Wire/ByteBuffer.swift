@@ -39,7 +39,8 @@ public struct ByteBuffer: ~Copyable {
     }
 
     @usableFromInline mutating func grow(_ extra: Int) {
-        let wanted = max(used + extra, min(capacity * 2, capacity + (1 << 20)), 256)
+        // Doubling, so that taking a body costs time linear in its length.
+        let wanted = max(used + extra, capacity * 2, 256)
         let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: wanted + ByteBuffer.padding)
         larger.update(from: base, count: used)
         (larger + used).initialize(repeating: 0, count: wanted + ByteBuffer.padding - used)

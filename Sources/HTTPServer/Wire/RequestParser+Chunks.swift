@@ -16,7 +16,10 @@ extension RequestParser {
                 throw ProtocolError(.headerFieldsTooLarge, "too_many_trailers", "there are too many trailer fields")
             }
             // Trailers are checked and dropped: nothing here may be changed by what comes after the body.
-            _ = try split(line, bytes)
+            let field = try split(line, bytes)
+            guard !FieldRules.isForbiddenTrailer(bytes.part(field.name)) else {
+                throw .bad("trailer", "a trailer must not carry framing, routing or authentication")
+            }
         default:
             try chunkSize(UnsafeRawBufferPointer(rebasing: bytes[line]))
         }
@@ -41,18 +44,38 @@ extension RequestParser {
         guard ChunkExtensions.areValid(UnsafeRawBufferPointer(rebasing: line[digits...])) else {
             throw .bad("chunk_extension", "a chunk size may be followed by ;NAME or ;NAME=VALUE only")
         }
-        guard size <= bodyLimit - (bodyEnd - bodyStart) else { throw .bodyTooLarge }
+        guard size <= bodyLimit - bodyCount else { throw .bodyTooLarge }
         chunkLeft = size
         phase = size == 0 ? .trailers : .chunkData
         trailerStart = consumed
+    }
+
+    /// Takes what has arrived of a body of known length; true when it is complete.
+    mutating func takeFixedBody(_ buffer: inout ByteBuffer, _ start: Int) -> Bool {
+        let length = head.contentLength ?? 0
+        guard discardsBody else {
+            bodyCount = min(length, buffer.count - start - bodyStart)
+            guard bodyCount == length else { return false }
+            bodyEnd = bodyStart + length
+            consumed = bodyEnd
+            return true
+        }
+        let taken = min(length - bodyCount, buffer.count - start - consumed)
+        bodyCount += taken
+        consumed += taken
+        closeGap(&buffer, start)
+        return bodyCount == length
     }
 
     /// Moves chunk data that has arrived to the end of the decoded body.
     mutating func takeChunkData(_ buffer: inout ByteBuffer, _ start: Int) {
         let taken = min(chunkLeft, buffer.count - start - consumed)
         guard taken > 0 else { return closeGap(&buffer, start) }
-        (buffer.base + start + bodyEnd).update(from: buffer.base + start + consumed, count: taken)
-        bodyEnd += taken
+        if !discardsBody {
+            (buffer.base + start + bodyEnd).update(from: buffer.base + start + consumed, count: taken)
+            bodyEnd += taken
+        }
+        bodyCount += taken
         consumed += taken
         chunkLeft -= taken
         scanned = consumed
@@ -67,7 +90,7 @@ extension RequestParser {
         (buffer.base + start + bodyEnd).update(from: buffer.base + start + consumed, count: rest)
         buffer.count -= gap
         consumed -= gap
-        scanned -= gap
+        scanned = max(consumed, scanned - gap)
         trailerStart -= gap
     }
 }

@@ -33,6 +33,10 @@ struct RequestParser: ~Copyable {
     var consumed = 0
     /// The greatest body to take, in bytes; the route decides.
     var bodyLimit = 1 << 20
+    /// Set after `head` for a request that nobody will look at: its body is checked and dropped as it comes, not kept.
+    var discardsBody = false
+    /// How many bytes of the body have come, framing left out.
+    var bodyCount = 0
 
     let limits: ParserLimits
     private let fields: UnsafeMutablePointer<Field>
@@ -56,6 +60,8 @@ struct RequestParser: ~Copyable {
         var close = false
         var keepAlive = false
         var authorityFromTarget = false
+        /// The singleton fields that have been seen.
+        var singletons: UInt16 = 0
     }
 
     /// Empty lines before a request that are skipped (RFC 9112 2.2 wants at least one).
@@ -92,6 +98,7 @@ struct RequestParser: ~Copyable {
         framing = Framing()
         (bodyStart, bodyEnd, consumed, scanned, headerStart) = (0, 0, 0, 0, 0)
         (chunkLeft, extensionBytes, trailerStart, trailerCount, emptyLines) = (0, 0, 0, 0, 0)
+        (discardsBody, bodyCount) = (false, 0)
     }
 
     /// Goes on with the bytes from `start` to the end of `buffer`. Chunked bodies are decoded in place, so bytes of the
@@ -111,10 +118,7 @@ struct RequestParser: ~Copyable {
                 }
                 try fieldLine(line, bytes)
             case .fixedBody:
-                let length = head.contentLength ?? 0
-                guard bytes.count - bodyStart >= length else { return .needMore }
-                bodyEnd = bodyStart + length
-                consumed = bodyEnd
+                guard takeFixedBody(&buffer, start) else { return .needMore }
                 phase = .complete
             case .chunkSize, .chunkEnd, .trailers:
                 guard let line = try line(in: bytes) else {
@@ -266,6 +270,7 @@ struct RequestParser: ~Copyable {
         fields[head.fieldCount] = field
         head.fieldCount += 1
         let name = bytes.part(field.name)
+        if let singleton = FieldRules.singleton(name) { try checkRepetition(of: singleton, bytes) }
         switch name.count {
         case 4 where name.equalsIgnoringCase("host"):
             framing.hosts += 1
@@ -284,7 +289,8 @@ struct RequestParser: ~Copyable {
             }
         case 14 where name.equalsIgnoringCase("content-length"):
             framing.contentLengths += 1
-            head.contentLength = try contentLength(bytes.part(field.value))
+            head.contentLength = try contentLength(
+                bytes.part(field.value), isPadded: hasUnusualSpace(around: field, in: line, bytes))
         case 15 where name.equalsIgnoringCase("accept-encoding"):
             head.acceptsGzip = acceptsGzip(bytes.part(field.value))
         case 17 where name.equalsIgnoringCase("transfer-encoding"):
@@ -294,10 +300,34 @@ struct RequestParser: ~Copyable {
         }
     }
 
-    /// Digits only: no sign, no list, no white space inside.
-    private func contentLength(_ value: UnsafeRawBufferPointer) throws(ProtocolError) -> Int {
-        guard !value.isEmpty, value.all(are: .digit, in: classes) else {
-            throw .bad("content_length", "Content-Length must be a number")
+    /// The field just stored is one of which a request has at most one value: if two readers took different ones, they
+    /// would see different requests.
+    private mutating func checkRepetition(of singleton: UInt16, _ bytes: UnsafeRawBufferPointer) throws(ProtocolError) {
+        guard framing.singletons & singleton != 0 else {
+            framing.singletons |= singleton
+            return
+        }
+        let last = fields[head.fieldCount - 1]
+        for i in 0..<head.fieldCount - 1 where FieldRules.singleton(bytes.part(fields[i].name)) == singleton {
+            guard bytes.part(fields[i].value).elementsEqual(bytes.part(last.value)) else {
+                throw .bad("repeated_field", "a field that may stand only once has two different values")
+            }
+        }
+    }
+
+    /// Whether there is more than the one customary space before the value, or any after it.
+    private func hasUnusualSpace(
+        around field: Field, in line: Range<Int>, _ bytes: UnsafeRawBufferPointer
+    ) -> Bool {
+        let start = Int(field.name.start) + Int(field.name.count) + 1
+        let before = Int(field.value.start) - start
+        return before > 1 || (before == 1 && bytes[start] != 0x20) || Int(field.value.start) + Int(field.value.count) < line.upperBound
+    }
+
+    /// Digits only: no sign, no list, no leading zero (some read octal), no white space but the customary one.
+    private func contentLength(_ value: UnsafeRawBufferPointer, isPadded: Bool) throws(ProtocolError) -> Int {
+        guard !value.isEmpty, value.all(are: .digit, in: classes), !isPadded, value.count == 1 || value[0] != 0x30 else {
+            throw .bad("content_length", "Content-Length must be a number without leading zeros or further spaces")
         }
         var length = 0
         for byte in value {
@@ -345,7 +375,7 @@ extension ProtocolError {
         .contentTooLarge, "body_too_large", "the body is larger than this route takes")
 }
 
-/// The limits that the parser itself enforces; their meaning and defaults stand at `ServerOptions`.
+/// The limits that the parser itself enforces; who configures them says why (`ServerOptions`).
 struct ParserLimits: Sendable {
     var requestLineBytesMax: Int
     var headerBytesMax: Int
@@ -354,14 +384,4 @@ struct ParserLimits: Sendable {
     var chunkExtensionBytesMax: Int
     var trailerBytesMax: Int
     var trailersMax: Int
-
-    init(_ options: ServerOptions) {
-        requestLineBytesMax = options.requestLineBytesMax
-        headerBytesMax = options.headerBytesMax
-        fieldBytesMax = options.fieldBytesMax
-        fieldsMax = max(1, options.fieldsMax)
-        chunkExtensionBytesMax = options.chunkExtensionBytesMax
-        trailerBytesMax = options.trailerBytesMax
-        trailersMax = options.trailersMax
-    }
 }

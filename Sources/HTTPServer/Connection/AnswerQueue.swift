@@ -12,6 +12,7 @@ struct AnswerQueue {
         var isReady: Bool
         let style: AnswerStyle
         let startedAt: UInt64
+        var priority = Priority.work
     }
 
     private(set) var outbox: Outbox?
@@ -20,7 +21,6 @@ struct AnswerQueue {
     private var released = 0
     private var slots: [Slot] = []
     private var firstSlot = 0
-    private var openSlots = 0
 
     var bytesToSend: Int { released - sent }
     var isEmpty: Bool { !hasSlots && bytesToSend == 0 }
@@ -37,7 +37,8 @@ struct AnswerQueue {
 
     /// Writes the draft as the answer of `request`; deferred unless it is ready.
     mutating func add(
-        _ request: UInt32, _ style: AnswerStyle, _ context: LoopContext, startedAt: UInt64, isReady: Bool
+        _ request: UInt32, _ style: AnswerStyle, _ context: LoopContext, startedAt: UInt64, isReady: Bool,
+        priority: Priority = .work
     ) {
         let box = outboxForWriting(context)
         let before = box.bytes.count
@@ -48,13 +49,12 @@ struct AnswerQueue {
             addSlot(
                 Slot(
                     request: request, length: box.bytes.count - before, isReady: isReady, style: style,
-                    startedAt: startedAt))
+                    startedAt: startedAt, priority: priority))
         }
         if isReady {
             context.answeredAtOnce += 1
         } else {
-            openSlots += 1
-            context.deferredOpen += 1
+            context.admission.began(priority)
             context.statistics.add(.deferred)
         }
     }
@@ -109,8 +109,10 @@ struct AnswerQueue {
             context.give(back: answer)
         }
         slots[index].isReady = true
-        context.statistics.took(context.now &- slots[index].startedAt)
-        closeSlots(1, context)
+        let took = context.now &- slots[index].startedAt
+        context.statistics.took(took)
+        context.statistics.add(.deferred, -1)
+        context.admission.completed(slots[index].priority, took: took, now: context.now)
         while hasSlots, slots[firstSlot].isReady {
             released += slots[firstSlot].length
             firstSlot += 1
@@ -118,11 +120,18 @@ struct AnswerQueue {
         return true
     }
 
-    /// Answers 503 in place of each deferred answer that began before `limit`.
-    mutating func expireDeferrals(startedBefore limit: UInt64, _ context: LoopContext) {
-        let late = ResponseBytes.problem(
-            .serviceUnavailable, detail: "the answer took too long; try again later", headers: [("Retry-After", "1")])
+    /// Answers 503 in place of each deferred answer that began before `limit`. `mayCancel` is asked whether the work has
+    /// not begun and never will; where it has, the client is told that nobody knows.
+    mutating func expireDeferrals(
+        startedBefore limit: UInt64, _ context: LoopContext, mayCancel: (_ request: UInt32) -> Bool = { _ in true }
+    ) {
         for slot in slots[firstSlot...] where !slot.isReady && slot.startedAt <= limit {
+            let detail =
+                mayCancel(slot.request)
+                ? "The answer took too long; nothing was done. Try again later."
+                : "The answer took too long; whether it was carried out is not known. Look before you repeat it."
+            let late = ResponseBytes.problem(
+                .serviceUnavailable, detail: detail, headers: [("Retry-After", "1")])
             _ = complete(slot.request, with: late, context)
         }
     }
@@ -130,12 +139,6 @@ struct AnswerQueue {
     /// Makes all deferred answers ready, as the handlers wrote them.
     mutating func releaseAll(_ context: LoopContext) {
         for slot in slots[firstSlot...] where !slot.isReady { _ = complete(slot.request, with: nil, context) }
-    }
-
-    private mutating func closeSlots(_ count: Int, _ context: LoopContext) {
-        openSlots -= count
-        context.deferredOpen -= count
-        context.statistics.add(.deferred, -count)
     }
 
     // MARK: Sending
@@ -163,7 +166,10 @@ struct AnswerQueue {
 
     /// Gives back everything shared, when the connection is gone.
     mutating func abandon(_ context: LoopContext) {
-        closeSlots(openSlots, context)
+        for slot in slots[firstSlot...] where !slot.isReady {
+            context.statistics.add(.deferred, -1)
+            context.admission.abandoned(slot.priority)
+        }
         slots = []
         firstSlot = 0
         if let box = outbox { context.give(back: box) }

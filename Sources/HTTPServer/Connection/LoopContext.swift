@@ -25,7 +25,12 @@ final class LoopContext {
     private(set) var dateField: [UInt8] = []
     /// Set while the server drains: each answer closes its connection.
     var isDraining = false
-    var deferredOpen = 0
+    /// What may begin, and what this pass has left.
+    var admission: Admission
+    var pass = PassBudget()
+    var memory: MemoryBudget
+    /// Work that waits for its turn, oldest first: names of connections.
+    var parked = ParkedQueue()
     /// Requests handled since the last `onDrain`, and those of them answered at once.
     var handled = 0
     var answeredAtOnce = 0
@@ -46,6 +51,9 @@ final class LoopContext {
         self.statistics = statistics
         self.mailbox = mailbox
         limits = ParserLimits(options)
+        admission = Admission(options)
+        memory = MemoryBudget(options)
+        pass.refill(options, isBusy: false)
         hostFilter = options.hostFilter.map(HostFilter.init)
         var extra = ByteBuffer(capacity: 512)
         for (name, value) in options.extraHeaders {
@@ -72,6 +80,9 @@ final class LoopContext {
         }
     }
 
+    /// Open deferred answers of all priorities.
+    var deferredOpen: Int { admission.total }
+
     func takeInbox() -> Inbox { inboxes.popLast() ?? Inbox(limits: limits) }
     func takeOutbox() -> Outbox { outboxes.popLast() ?? Outbox() }
 
@@ -83,68 +94,5 @@ final class LoopContext {
     func give(back outbox: Outbox) {
         outbox.clear()
         if outboxes.count < Self.pooledMax { outboxes.append(outbox) }
-    }
-}
-
-/// Received bytes and the parser that reads them. Connections own one only while a request is under way.
-final class Inbox {
-    var bytes = ByteBuffer(capacity: Inbox.bytesInitial)
-    var parser: RequestParser
-    /// Where the current request begins.
-    var start = 0
-
-    /// Enough for a request with 16 KiB of fields at once; grows for bodies.
-    static let bytesInitial = 16 * 1024
-    /// Room that is made before each read.
-    private static let readBytesMin = 4 * 1024
-    private static let bytesKept = 128 * 1024
-
-    init(limits: ParserLimits) {
-        parser = RequestParser(limits: limits)
-    }
-
-    /// Makes room for the next read: forgets answered requests, grows if need be.
-    func makeRoom() {
-        if start > 0 {
-            bytes.removeFirst(start)
-            start = 0
-        }
-        bytes.reserve(Self.readBytesMin)
-    }
-
-    func clear() {
-        start = 0
-        parser.reset()
-        if bytes.capacity > Self.bytesKept { bytes = ByteBuffer(capacity: Self.bytesInitial) }
-        bytes.removeAll()
-    }
-}
-
-/// Answers that wait to be sent. Connections own one only while there are any.
-final class Outbox {
-    var bytes = ByteBuffer(capacity: 4 * 1024)
-    private static let bytesKept = 128 * 1024
-
-    func clear() {
-        if bytes.capacity > Self.bytesKept { bytes = ByteBuffer(capacity: 4 * 1024) }
-        bytes.removeAll()
-    }
-}
-
-/// The allow-list of host names.
-struct HostFilter {
-    private let names: Set<String>
-    private let suffixes: [String]
-
-    init(_ patterns: [String]) {
-        names = Set(patterns.filter { !$0.hasPrefix("*.") }.map { $0.lowercased() })
-        suffixes = patterns.filter { $0.hasPrefix("*.") }.map { String($0.dropFirst().lowercased()) }
-    }
-
-    /// Whether the host of `authority` (a port is ignored) is allowed.
-    func allows(_ authority: UnsafeRawBufferPointer) -> Bool {
-        guard let host = Authority.host(of: authority) else { return false }
-        let name = String(decoding: host, as: UTF8.self).lowercased()
-        return names.contains(name) || suffixes.contains { name.hasSuffix($0) && name.utf8.count > $0.utf8.count }
     }
 }

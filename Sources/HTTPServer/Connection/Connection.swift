@@ -20,6 +20,13 @@ final class Connection {
     /// After the last answer: what is still received is dropped, up to a limit.
     var isLingering = false
     var lingered = 0
+    /// Nothing is received: its request waits for its turn, or it came back at once after a 503.
+    var isMuted = false
+    /// Until when a client that came back at once is not listened to, and for how long the next time; nanoseconds.
+    var pausedUntil: UInt64 = 0
+    var pause: UInt64 = 0
+    /// When a connection of the reserve was accepted; 0 for others.
+    var reservedAt: UInt64 = 0
     /// Whether it stands in the loop's list of connections to look after when the drain ends.
     var isMarked = false
     /// When something must have happened, nanoseconds; the wheel asks at `wheelTick`.

@@ -1,0 +1,46 @@
+// What a connection holds while something is under way: received bytes with their parser, and answers not yet sent.
+
+/// Received bytes and the parser that reads them. Connections own one only while a request is under way.
+final class Inbox {
+    var bytes = ByteBuffer(capacity: Inbox.bytesInitial)
+    var parser: RequestParser
+    /// Where the current request begins.
+    var start = 0
+
+    /// Enough for a request with 16 KiB of fields at once; grows for bodies.
+    static let bytesInitial = 16 * 1024
+    /// Room that is made before each read.
+    private static let readBytesMin = 4 * 1024
+    private static let bytesKept = 128 * 1024
+
+    init(limits: ParserLimits) {
+        parser = RequestParser(limits: limits)
+    }
+
+    /// Makes room for the next read: forgets answered requests, grows if need be.
+    func makeRoom() {
+        if start > 0 {
+            bytes.removeFirst(start)
+            start = 0
+        }
+        bytes.reserve(Self.readBytesMin)
+    }
+
+    func clear() {
+        start = 0
+        parser.reset()
+        if bytes.capacity > Self.bytesKept { bytes = ByteBuffer(capacity: Self.bytesInitial) }
+        bytes.removeAll()
+    }
+}
+
+/// Answers that wait to be sent. Connections own one only while there are any.
+final class Outbox {
+    var bytes = ByteBuffer(capacity: 4 * 1024)
+    private static let bytesKept = 128 * 1024
+
+    func clear() {
+        if bytes.capacity > Self.bytesKept { bytes = ByteBuffer(capacity: 4 * 1024) }
+        bytes.removeAll()
+    }
+}
