@@ -26,9 +26,11 @@ public final class APIContext: Sendable {
     let followsObservedTime: Bool
     let loops: [LoopContext]
     /// Reads and writes of the database happen here: a loop must not wait for the disk.
-    let background = DispatchQueue(label: "aware.api")
+    let lanes = WorkLanes()
+    var background: DispatchQueue { lanes.urgent }
+    let readiness = ReadinessProbe()
     private let serverBox = Mutex<Server?>(nil)
-    private let readiness = Atomic<Bool>(false)
+    private let ready = Atomic<Bool>(false)
     private let sequence: Atomic<Int64>
     let started: Double
 
@@ -67,8 +69,8 @@ public final class APIContext: Sendable {
 
     /// Whether `/readyz` says yes: set after start-up, cleared when shutting down.
     public var isReady: Bool {
-        get { readiness.load(ordering: .acquiring) }
-        set { readiness.store(newValue, ordering: .releasing) }
+        get { ready.load(ordering: .acquiring) }
+        set { ready.store(newValue, ordering: .releasing) }
     }
 
     /// The context of the background queue.
@@ -86,12 +88,12 @@ public final class APIContext: Sendable {
 
     /// Waits for what the background queue has begun: the database may be closed afterwards.
     public func finishBackground() async {
-        await withCheckedContinuation { continuation in background.async { continuation.resume() } }
+        await lanes.finish()
     }
 
-    /// Does `work` on the background queue; it answers `deferral` itself, now or later, unless it throws.
+    /// Does `work` in the lane of the request's priority; it answers `deferral` itself, now or later, unless it throws.
     func inBackground(_ deferral: Deferral, _ work: @escaping @Sendable () throws -> Void) {
-        background.async { [self] in
+        lanes.submit(deferral) { [self] in
             do {
                 try work()
             } catch let refusal as Refusal {
@@ -103,6 +105,9 @@ public final class APIContext: Sendable {
             }
         }
     }
+
+    /// For `ServerOptions.cancel`: whether what the request asked for has not begun; then it never will.
+    public func cancel(_ deferral: Deferral) -> Bool { lanes.cancel(deferral) }
 
     /// Who asks, for the audit log.
     func caller(of request: borrowing Request) -> String {

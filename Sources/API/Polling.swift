@@ -18,7 +18,7 @@ extension ResponseBytes {
         let hash = body.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
         let tag = "\"\(String(hash, radix: 16))\""
         var answer = self
-        answer.headers += [("ETag", "W/" + tag), ("Cache-Control", "no-cache")]
+        answer.headers.append(("ETag", "W/" + tag))
         if let known, Self.list(known, contains: tag) {
             answer.status = .notModified
             answer.contentType = nil

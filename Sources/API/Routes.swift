@@ -25,7 +25,7 @@ public enum Routes {
         HealthRoutes.register(on: &router, api)
         MetricsRoute.register(on: &router, api)
         PageRoutes.register(on: &router)
-        return router
+        return router.prioritized(by: RoutePriorities.priority)
     }
 
     /// To be called when a loop has handled everything it was woken for: hands its decisions to the recorder.

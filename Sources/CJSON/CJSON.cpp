@@ -15,7 +15,11 @@ struct cjson_parser {
     std::vector<cjson_node> nodes;
     std::vector<uint8_t> widened;
     size_t depth;
+    size_t values;
 };
+
+/// What a parser keeps of its memory from one document to the next; a rare large one must not hold it for good.
+static const size_t KEPT = 1 << 20;
 
 /// Integers of more than 18 digits may not fit, and simdjson takes them for errors; JSON does not limit them. Gives a copy
 /// of the document in which each of them has the exponent `e0`, which makes it a double. Only for documents that failed.
@@ -43,8 +47,10 @@ static void widen(const uint8_t *bytes, size_t length, std::vector<uint8_t> &cop
     }
 }
 
-static void append(std::vector<cjson_node> &nodes, dom::element element) {
+/// False when there are more than `most` nodes.
+static bool append(std::vector<cjson_node> &nodes, dom::element element, size_t most) {
     const size_t index = nodes.size();
+    if (index >= most) return false;
     nodes.push_back(cjson_node{});
     cjson_node node{};
     switch (element.type()) {
@@ -77,7 +83,7 @@ static void append(std::vector<cjson_node> &nodes, dom::element element) {
     case dom::element_type::ARRAY:
         node.type = CJSON_ARRAY;
         for (dom::element child : dom::array(element)) {
-            append(nodes, child);
+            if (!append(nodes, child, most)) return false;
             node.count += 1;
         }
         break;
@@ -90,22 +96,30 @@ static void append(std::vector<cjson_node> &nodes, dom::element element) {
             key.count = uint32_t(member.key.size());
             key.next = uint32_t(nodes.size() + 1);
             nodes.push_back(key);
-            append(nodes, member.value);
+            if (!append(nodes, member.value, most)) return false;
             node.count += 1;
         }
         break;
     }
     node.next = uint32_t(nodes.size());
     nodes[index] = node;
+    return true;
 }
 
-extern "C" cjson_parser *cjson_parser_create(size_t depth) {
+/// Gives back what a large document took.
+static void shrink(cjson_parser *parser) {
+    if (parser->nodes.capacity() * sizeof(cjson_node) > KEPT) std::vector<cjson_node>().swap(parser->nodes);
+    if (parser->widened.capacity() > KEPT) std::vector<uint8_t>().swap(parser->widened);
+    if (parser->dom.capacity() > KEPT) (void)parser->dom.allocate(4096, parser->depth);
+}
+
+extern "C" cjson_parser *cjson_parser_create(size_t depth, size_t values) {
     auto *parser = new (std::nothrow) cjson_parser;
     if (parser && parser->dom.allocate(4096, depth) != SUCCESS) {
         delete parser;
         return nullptr;
     }
-    if (parser) parser->depth = depth;
+    if (parser) parser->depth = depth, parser->values = values;
     return parser;
 }
 
@@ -114,6 +128,7 @@ extern "C" void cjson_parser_destroy(cjson_parser *parser) { delete parser; }
 extern "C" const char *cjson_parse(cjson_parser *parser, const uint8_t *bytes, size_t length, const cjson_node **nodes,
                                    size_t *count) {
     try {
+        shrink(parser);
         if (length > parser->dom.capacity() &&
             parser->dom.allocate(length + length / 2, parser->depth) != SUCCESS)
             return "out of memory";
@@ -133,7 +148,7 @@ extern "C" const char *cjson_parse(cjson_parser *parser, const uint8_t *bytes, s
         if (failure == DEPTH_ERROR) return "The document is nested too deep.";
         if (failure != SUCCESS) return error_message(failure);
         parser->nodes.clear();
-        append(parser->nodes, root);
+        if (!append(parser->nodes, root, parser->values)) return "The document has too many values.";
         *nodes = parser->nodes.data();
         *count = parser->nodes.size();
         return nullptr;

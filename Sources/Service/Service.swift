@@ -26,6 +26,8 @@ public struct ServiceOptions: Sendable {
     public var retention = Retention()
     /// What all applications together may be given; `nil` is no limit.
     public var capacity: Capacity?
+    /// After `/readyz` has begun to fail, how long new connections are still taken: until the load balancers know.
+    public var drainDelay = Duration.zero
 
     public init() {}
 }
@@ -38,6 +40,7 @@ public final class Service: Sendable {
     private let database: Store.Database
     private let trainer: Trainer
     private let api: APIContext
+    private let drainDelay: Duration
     public let addresses: [ListenAddress]
     /// The clock is the observations'.
     public let followsObservedTime: Bool
@@ -97,18 +100,21 @@ public final class Service: Sendable {
             ("Cross-Origin-Resource-Policy", "same-origin"),
         ]
         server.hostFilter = security.hostFilter(isLoopbackOnly: isLoopbackOnly)
+        server.cancel = { api.cancel($0) }
         server.onDrain = { loop in Routes.drained(loop: loop, api) }
         let service = try Service(
-            server, options.listen, api, database, trainer, followsObservedTime: options.followsObservedTime)
+            server, options.listen, api, database, trainer, followsObservedTime: options.followsObservedTime,
+            drainDelay: options.drainDelay)
         database.startRetention(options.retention, now: { api.now(nil) })
         return service
     }
 
     private init(
         _ options: ServerOptions, _ listen: [ListenAddress], _ api: APIContext, _ database: Store.Database,
-        _ trainer: Trainer, followsObservedTime: Bool
+        _ trainer: Trainer, followsObservedTime: Bool, drainDelay: Duration
     ) throws {
         self.followsObservedTime = followsObservedTime
+        self.drainDelay = drainDelay
         self.api = api
         self.database = database
         self.trainer = trainer
@@ -143,9 +149,15 @@ public final class Service: Sendable {
         }
     }
 
-    /// Finishes what is in flight, then stops training, then closes the database.
+    /// Connections served at once, and those kept for health and control beyond them.
+    public var connections: (served: Int, reserved: Int) { (server.connectionsMax, server.reservedConnectionsMax) }
+
+    /// Says that it is not ready, goes on serving for `drainDelay`, finishes what is in flight, then stops training, then
+    /// closes the database.
     public func stop() async throws {
         api.isReady = false
+        trainer.beginStopping()
+        try? await Task.sleep(for: drainDelay)
         await api.events.close()
         await server.drain(timeout: .seconds(Self.drainSeconds))
         server.shutdown()

@@ -41,6 +41,7 @@ enum ObservationCodec {
                 if request.unknown.count < 16 { request.unknown.append(name) }
                 return
             }
+            guard request.errors.count < ObjectReader.complaintsMax else { return }
             if seen & 1 << field.rawValue != 0 {
                 request.errors.append(
                     ProblemItem(

@@ -9,6 +9,7 @@ enum BatchRoute {
     /// Elements of one batch: they are decided on an event loop, which must not be kept from others for long.
     static let elementsMax = 1000
     private static let bodyBytesMax = 8 << 20
+    private static let complaintsPerElementMax = 4
 
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(
@@ -115,6 +116,10 @@ enum BatchRoute {
                     ProblemItem(
                         pointer: "/\(index)/application", code: "required",
                         detail: "Each element of a batch names its application."))
+            }
+            // A batch may be wrong a thousand times over; its answer must not be many times its size.
+            if element.errors.count > complaintsPerElementMax {
+                element.errors.removeLast(element.errors.count - complaintsPerElementMax)
             }
             elements.append(element)
         }

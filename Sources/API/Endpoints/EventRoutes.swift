@@ -43,7 +43,6 @@ enum EventRoutes {
             return .respond
         }
         response.contentType = .eventStream
-        response.addHeader("Cache-Control", "no-store")
         api.events.add(handle, after: seen)
         return .stream
     }

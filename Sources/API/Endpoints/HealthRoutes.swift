@@ -34,7 +34,7 @@ enum HealthRoutes {
                     errors: [ProblemItem(pointer: "/server", code: "failed", detail: "It is starting or stopping.")])
                 return .respond
             }
-            return api.later(request) { ready(api, isVerbose: isVerbose) }
+            return api.readiness.answer(request, &response, isVerbose: isVerbose, server: api.server) { ready(api) }
         }
     }
 
@@ -53,7 +53,7 @@ enum HealthRoutes {
     }
 
     /// The database is really written to.
-    private static func ready(_ api: APIContext, isVerbose: Bool) -> ResponseBytes {
+    private static func ready(_ api: APIContext) -> ReadinessProbe.Result {
         var database = Component(name: "database")
         do {
             try api.database.probe()
@@ -69,12 +69,15 @@ enum HealthRoutes {
         let components = [Component(name: "server"), database, recorder, trainer(api)]
         let failed = components.filter(\.hasFailed)
         guard failed.isEmpty else {
-            return .problem(
+            let refusal = ResponseBytes.problem(
                 .serviceUnavailable, detail: failed.map { "\($0.name): \($0.state)" }.joined(separator: "; "),
                 errors: failed.map { ProblemItem(pointer: "/\($0.name)", code: "failed", detail: $0.state) },
                 headers: [("Retry-After", "1")])
+            return .init(short: refusal, verbose: refusal)
         }
-        return ResponseBytes(contentType: .plainText, body: isVerbose ? text(components) : Array("ok\n".utf8))
+        return .init(
+            short: ResponseBytes(contentType: .plainText, body: Array("ok\n".utf8)),
+            verbose: ResponseBytes(contentType: .plainText, body: text(components)))
     }
 
     /// A line for each component: `[+] name state`, as Kubernetes' own health endpoints write it.

@@ -181,7 +181,7 @@ private struct Inference: Sendable {
                 tensor.complain("data", "type", "An array with one element is expected.")
             }
             tensor.finish()
-            complaints += tensor.errors
+            if complaints.count < ObjectReader.complaintsMax { complaints += tensor.errors }
         }
         reader.append(complaints)
         if !hasReplicas { reader.complain("inputs", "required", "An input named \"replicas\" is needed.") }
@@ -203,10 +203,11 @@ private struct Inference: Sendable {
                 output.complain("name", "required", "The name of an output is needed, for example \"replicas\".")
             }
             output.finish()
-            complaints += output.errors
+            if complaints.count < ObjectReader.complaintsMax { complaints += output.errors }
         }
         reader.append(complaints)
-        if !found.isEmpty { outputs = found }
+        // Each output is answered once, however often it is asked for.
+        if !found.isEmpty { outputs = InferRoutes.Output.allCases.filter(found.contains) }
     }
 
     /// The element of `[x]` or `[[x]]`.

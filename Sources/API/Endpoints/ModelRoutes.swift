@@ -8,7 +8,9 @@ import Scaling
 import Store
 
 enum ModelRoutes {
-    private static let weightsBytesMax = 32 << 20
+    private static let weightsBytesMax = 8 << 20
+    /// Several times the largest network served here: more would only make each decision slower.
+    private static let parametersMax = 1 << 18
 
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(.get, "/v1/applications/{app}/models/{version}") { request, _ in
@@ -29,10 +31,8 @@ enum ModelRoutes {
             let wantsJSON = (request.header("accept") ?? "").hasPrefix("application/json")
             return api.later(request) {
                 let model = try model(text, of: try api.agent(named: name), api)
-                // Versions are immutable: whoever has one has it for good.
                 let headers: [(name: StaticString, value: String)] = [
-                    ("ETag", "\"\(model.version)\""), ("Cache-Control", "max-age=31536000, immutable"),
-                    ("Vary", "Accept"),
+                    ("ETag", "\"\(model.version)\""), ("Vary", "Accept"),
                 ]
                 guard wantsJSON else {
                     return ResponseBytes(contentType: .octetStream, headers: headers, body: model.weights)
@@ -129,6 +129,12 @@ enum ModelRoutes {
                     ProblemItem(
                         pointer: "", code: "shape", detail: "The weights belong to another state or action space.")
                 ])
+        }
+        guard policy.parameters.count <= parametersMax, policy.parameters.allSatisfy(\.isFinite) else {
+            throw Refusal(
+                .unprocessableContent,
+                "The weights are not all finite, or there are more than \(parametersMax): \(policy.parameters.count).",
+                errors: [ProblemItem(pointer: "", code: "weights", detail: "Such a network is never served.")])
         }
         return policy
     }

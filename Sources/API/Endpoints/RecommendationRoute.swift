@@ -55,7 +55,6 @@ enum RecommendationRoute {
         // Whoever polls must be told of a changed profile, too: no recommendation leaves its limits.
         let etag = "\"\(seq)-\(agent.revision)-\(format)\(pin.map { "-\(Int($0.created * 1000))" } ?? "")\""
         response.addHeader("ETag", etag)
-        response.addHeader("Cache-Control", "no-cache")
         response.addHeader("Age", "\(Int(age))")
         guard !request.ifNoneMatch(etag) else {
             response.status = .notModified
@@ -71,8 +70,7 @@ enum RecommendationRoute {
             if pin == nil, decision.desired.replicas == 0 { desired.replicas = 0 }
             var json = JSONWriter(reserving: 1024)
             write(decision, desired, format, profile, to: &json)
-            return ResponseBytes(
-                headers: [("ETag", etag), ("Cache-Control", "no-cache"), ("Age", "\(Int(age))")], body: json.bytes)
+            return ResponseBytes(headers: [("ETag", etag), ("Age", "\(Int(age))")], body: json.bytes)
         }
     }
 

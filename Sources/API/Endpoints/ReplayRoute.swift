@@ -70,6 +70,7 @@ private struct Replay {
             id: known?.id ?? 0, name: application ?? "replay", created: 0, profile: profile, revision: 1, seed: 1)
         try agent.restore(state: nil, decisions: [], policy: nil)
         var json = JSONWriter(reserving: observations.count * 600 + 64)
+        var context = DecisionContext(table: api.table)
         var time = 0.0
         var seq: Int64 = 0
         json.object { json in
@@ -80,7 +81,7 @@ private struct Replay {
                     time = observation.time ?? time + Double(profile.stepSeconds)
                     let result = agent.decide(
                         observation, at: time, clientID: nil, warnings: [], isDryRun: false,
-                        context: &api.backgroundLoop.decisions,
+                        context: &context,
                         sequence: {
                             seq += 1
                             return seq

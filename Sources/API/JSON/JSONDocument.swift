@@ -9,11 +9,14 @@ import CJSON
 final class JSONParser {
     /// Deeper nesting is refused (RELIABILITY section 3).
     static let depthMax = 32
+    /// More values are refused. Each takes 48 bytes here and may have taken two in the document. The largest document in
+    /// use, the weights of a network, has fewer than a third of it.
+    static let valuesMax = 1 << 18
 
     private let parser: OpaquePointer
 
     init() {
-        guard let parser = cjson_parser_create(Self.depthMax) else { fatalError("out of memory for a JSON parser") }
+        guard let parser = cjson_parser_create(Self.depthMax, Self.valuesMax) else { fatalError("out of memory for a JSON parser") }
         self.parser = parser
     }
 

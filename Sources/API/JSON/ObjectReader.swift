@@ -2,10 +2,18 @@
 
 import HTTPServer
 
-/// Reads the members of one object and remembers every complaint.
+/// Reads the members of one object and remembers what is wrong with them.
+///
+/// Linear in the object: members are found by a hash, and nobody is told more than `complaintsMax` times.
 struct ObjectReader {
+    /// Complaints about one document; whoever mends these will hear of the rest.
+    static let complaintsMax = 50
+
     private let pointer: String
-    private var members: [(key: String, value: JSONValue)] = []
+    /// Where each member stands, the first one if it is repeated.
+    private var members: [String: JSONValue] = [:]
+    /// The members in their order; few enough are looked at to say which nobody knows.
+    private var keys: [String] = []
     private var taken: Set<String> = []
     private(set) var errors: [ProblemItem] = []
 
@@ -15,27 +23,37 @@ struct ObjectReader {
             complain("", "type", "An object is expected, not \(value.summary).")
             return
         }
-        var members: [(key: String, value: JSONValue)] = []
+        var members: [String: JSONValue] = [:]
+        var keys: [String] = []
+        members.reserveCapacity(value.count)
+        keys.reserveCapacity(value.count)
         var repeated: [String] = []
         value.forEachMember { key, value in
             let key = String(decoding: key, as: UTF8.self)
-            if members.contains(where: { $0.key == key }) { repeated.append(key) }
-            members.append((key, value))
+            if members[key] == nil {
+                members[key] = value
+                keys.append(key)
+            } else if repeated.count < Self.complaintsMax {
+                repeated.append(key)
+            }
         }
-        self.members = members
-        for key in repeated { complain(key, "duplicate", "The member \"\(key)\" stands more than once.") }
+        (self.members, self.keys) = (members, keys)
+        for key in repeated { complain(key, "duplicate", "The member \"\(key.prefix(64))\" stands more than once.") }
     }
 
-    mutating func complain(_ key: String, _ code: String, _ detail: String) {
-        errors.append(ProblemItem(pointer: key.isEmpty ? pointer : "\(pointer)/\(Self.escape(key))", code: code, detail: detail))
+    mutating func complain(_ key: String, _ code: String, _ detail: @autoclosure () -> String) {
+        guard errors.count < Self.complaintsMax else { return }
+        errors.append(
+            ProblemItem(
+                pointer: key.isEmpty ? pointer : "\(pointer)/\(Self.escape(key))", code: code, detail: detail()))
     }
 
-    mutating func append(_ more: [ProblemItem]) { errors += more }
+    mutating func append(_ more: [ProblemItem]) { errors += more.prefix(Self.complaintsMax - errors.count) }
 
     /// The member, unless it is missing; `null` counts as missing unless `nullable`.
     mutating func take(_ key: String, nullable: Bool = false) -> JSONValue? {
         taken.insert(key)
-        guard let value = members.first(where: { $0.key == key })?.value else { return nil }
+        guard let value = members[key] else { return nil }
         return value.isNull && !nullable ? nil : value
     }
 
@@ -85,10 +103,11 @@ struct ObjectReader {
 
     /// Complains about members that nobody asked for.
     mutating func finish() {
-        for member in members where !taken.contains(member.key) {
-            complain(
-                member.key, "unknown",
-                "There is no member \"\(member.key)\". Known are \(taken.sorted().joined(separator: ", ")).")
+        guard keys.count > taken.count || keys.contains(where: { !taken.contains($0) }) else { return }
+        let known = taken.sorted().joined(separator: ", ")
+        for key in keys where !taken.contains(key) {
+            guard errors.count < Self.complaintsMax else { return }
+            complain(key, "unknown", "There is no member \"\(key.prefix(64))\". Known are \(known).")
         }
     }
 

@@ -1,6 +1,7 @@
 // Who may do what: decided for every request before its body is read.
 
 import Crypto
+import Dispatch
 import Foundation
 import HTTPServer
 import Synchronization
@@ -13,6 +14,9 @@ public struct SecurityOptions: Sendable {
     public var tokens: [AccessToken] = []
     /// Callers on this machine need a token, too. Always so when the server listens to others.
     public var requiresToken = false
+    /// Callers on this machine need none although there are tokens. Without it they need none only while there is no
+    /// token at all: whoever makes one wants to know who is who.
+    public var trustsLoopback = false
     /// Everyone may do everything.
     public var isInsecure = false
     /// Requests a second of one token, over all; twice as many in a burst. 0: no limit, neither for wrong tokens.
@@ -34,8 +38,9 @@ public struct SecurityOptions: Sendable {
 public final class AccessControl: Sendable {
     /// Wrong tokens of one peer in a minute, after which it must wait.
     private static let failuresMax = 20
-    /// Peers and tokens that are remembered at once; beyond that the memory is cleared.
+    /// Addresses that are remembered at once. Beyond it new ones are not: their wrong tokens are wrong all the same.
     private static let rememberedMax = 4096
+    private static let suspendedSeconds = 60.0
     /// How often token files are looked at.
     private static let refreshSeconds = 1.0
 
@@ -43,21 +48,25 @@ public final class AccessControl: Sendable {
         var tokens: [AccessToken] = []
         var modified: [String: Double] = [:]
         var looked = -Double.infinity
-        var failures: [String: (count: Int, since: Double)] = [:]
+        /// Wrong tokens by address, since a time of the monotonic clock.
+        var failures: [PeerAddress: (count: Int, since: Double)] = [:]
         var buckets: [String: (level: Double, time: Double)] = [:]
     }
 
     private let options: SecurityOptions
     private let state = Mutex(State())
-    /// Seconds since 1970.
+    /// Seconds since 1970, for what expires; and of a clock that nobody sets, for what is limited by time.
     private let clock: @Sendable () -> Double
+    private let monotonic: @Sendable () -> Double
 
     /// - Throws: `TokenFile.Failure` when a file is there but wrong.
     public init(
-        _ options: SecurityOptions, clock: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }
+        _ options: SecurityOptions, clock: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 },
+        monotonic: @escaping @Sendable () -> Double = { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
     ) throws {
         self.options = options
         self.clock = clock
+        self.monotonic = monotonic
         let files = try options.tokenFiles.flatMap(TokenFile.read)
         let modified = Self.modified(options.tokenFiles)
         state.withLock {
@@ -130,18 +139,14 @@ public final class AccessControl: Sendable {
 
     private func admit(_ request: borrowing Request, _ scope: Scope, _ response: inout Response) -> Bool {
         guard request.headerBytes("authorization") != nil else {
-            if options.isInsecure || (!options.requiresToken && isLocal(request)) { return true }
-            return refuse(request, &response)
+            return options.isInsecure || isTrustedNeighbour(request) || refuse(&response)
         }
-        let host = request.peer.host
-        guard !isSuspended(host) else {
-            response.addHeader("Retry-After", "60")
+        // A valid token always gets in, whatever others at the same address (a proxy, say) have sent.
+        guard let token = token(of: request) else {
+            guard noteFailure(request.peer.network) else { return refuse(&response) }
+            response.addHeader("Retry-After", "\(Int(Self.suspendedSeconds))")
             response.problem(.tooManyRequests, detail: "Too many wrong tokens came from this address. Wait a minute.")
             return false
-        }
-        guard let token = token(of: request) else {
-            noteFailure(host)
-            return refuse(request, &response)
         }
         guard token.scope >= scope else {
             response.problem(
@@ -159,14 +164,27 @@ public final class AccessControl: Sendable {
         return true
     }
 
-    /// A proxy on this machine speaks for others, who need a token.
-    private func isLocal(_ request: borrowing Request) -> Bool {
-        request.peer.isLoopback && request.headerBytes("x-forwarded-for") == nil
-            && request.headerBytes("forwarded") == nil
+    /// Field names by which proxies say that they speak for someone else.
+    private static let forwardingFields: [StaticString] = [
+        "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-server",
+        "x-forwarded-prefix", "x-real-ip", "x-client-ip", "x-original-forwarded-for", "true-client-ip", "cf-connecting-ip",
+        "via",
+    ]
+
+    /// Whether the caller is somebody on this machine, who needs no token: while there are none, or where that is wanted.
+    ///
+    /// A proxy on this machine speaks for others, who need one. nginx adds no field by default, but speaks HTTP/1.0.
+    private func isTrustedNeighbour(_ request: borrowing Request) -> Bool {
+        guard request.peer.isLoopback, !options.requiresToken else { return false }
+        refresh(clock())
+        guard options.trustsLoopback || !hasTokens else { return false }
+        guard request.isUnixSocket || !request.isHTTP10 else { return false }
+        for name in Self.forwardingFields where request.headerBytes(name) != nil { return false }
+        return true
     }
 
     /// 401 without a hint which part was wrong.
-    private func refuse(_ request: borrowing Request, _ response: inout Response) -> Bool {
+    private func refuse(_ response: inout Response) -> Bool {
         response.addHeader("WWW-Authenticate", "Bearer realm=\"aware\"")
         response.problem(
             .unauthorized, detail: "Send a token: \"Authorization: Bearer TOKEN\". `aware token create` makes one.")
@@ -206,6 +224,7 @@ public final class AccessControl: Sendable {
     /// Reads changed token files again. A file that became wrong leaves the tokens as they were.
     private func refresh(_ now: Double) {
         let isDue = state.withLock { state in
+            // Either way: the clock may be set back.
             guard abs(now - state.looked) >= Self.refreshSeconds else { return false }
             state.looked = now
             return true
@@ -222,21 +241,20 @@ public final class AccessControl: Sendable {
 
     // MARK: Limits
 
-    private func isSuspended(_ host: String) -> Bool {
+    /// Counts a wrong token; true when there were so many that the address must wait.
+    private func noteFailure(_ address: PeerAddress) -> Bool {
         guard options.requestsPerSecond > 0 else { return false }
-        let now = clock()
+        let now = monotonic()
         return state.withLock { state in
-            guard let entry = state.failures[host], now - entry.since < 60 else { return false }
-            return entry.count >= Self.failuresMax
-        }
-    }
-
-    private func noteFailure(_ host: String) {
-        let now = clock()
-        state.withLock { state in
-            if state.failures.count >= Self.rememberedMax { state.failures.removeAll() }
-            let entry = state.failures[host] ?? (0, now)
-            state.failures[host] = now - entry.since < 60 ? (entry.count + 1, entry.since) : (1, now)
+            var entry = state.failures[address] ?? (0, now)
+            if now - entry.since >= Self.suspendedSeconds { entry = (0, now) }
+            entry.count += 1
+            if state.failures[address] == nil, state.failures.count >= Self.rememberedMax {
+                state.failures = state.failures.filter { now - $0.value.since < Self.suspendedSeconds }
+                guard state.failures.count < Self.rememberedMax else { return false }
+            }
+            state.failures[address] = entry
+            return entry.count > Self.failuresMax
         }
     }
 
@@ -244,7 +262,7 @@ public final class AccessControl: Sendable {
     private func spend(_ name: String) -> Bool {
         let rate = options.requestsPerSecond
         guard rate > 0 else { return true }
-        let now = clock()
+        let now = monotonic()
         return state.withLock { state in
             if state.buckets.count >= Self.rememberedMax { state.buckets.removeAll() }
             let bucket = state.buckets[name] ?? (2 * rate, now)

@@ -32,8 +32,8 @@ typedef struct {
 
 typedef struct cjson_parser cjson_parser;
 
-/// A parser for documents nested at most `depth` deep. NULL when memory is short.
-cjson_parser *cjson_parser_create(size_t depth);
+/// A parser for documents nested at most `depth` deep, with at most `values` keys and values. NULL when memory is short.
+cjson_parser *cjson_parser_create(size_t depth, size_t values);
 void cjson_parser_destroy(cjson_parser *parser);
 
 /// Parses a whole document of strict RFC 8259 JSON (valid UTF-8, no lone surrogates, finite numbers, no byte order mark).

@@ -8,6 +8,19 @@ public struct Deferral: Sendable, Hashable {
     let generation: UInt32
     /// The request's number on its connection.
     let request: UInt32
+    /// How urgent the request is.
+    public var priority = Priority.work
+
+    public static func == (a: Deferral, b: Deferral) -> Bool {
+        a.connection == b.connection && a.generation == b.generation && a.request == b.request && a.loop == b.loop
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(connection)
+        hasher.combine(generation)
+        hasher.combine(request)
+        hasher.combine(loop)
+    }
 }
 
 /// Which connection and loop a request came through.

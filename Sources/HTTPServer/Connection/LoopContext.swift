@@ -14,6 +14,7 @@ final class LoopContext {
 
     let draft = ResponseDraft()
     let extraFields: [UInt8]
+    let cacheControlField: [UInt8]
     let parameters = UnsafeMutablePointer<ByteRange>.allocate(capacity: Router.parametersMax)
     private(set) lazy var gzip = Gzip(level: options.gzipLevel)
     var gzipped = ByteBuffer()
@@ -63,6 +64,7 @@ final class LoopContext {
             extra.append("\r\n")
         }
         extraFields = Array(extra.bytes)
+        cacheControlField = options.cacheControl.map { Array("Cache-Control: \($0)\r\n".utf8) } ?? []
         parameters.initialize(repeating: .empty, count: Router.parametersMax)
     }
 

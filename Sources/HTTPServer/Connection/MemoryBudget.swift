@@ -15,24 +15,13 @@ struct MemoryBudget {
     }
 
     func isOver(_ peer: PeerAddress) -> Bool {
-        total > 0 && (total > totalMax || byAddress[peer.withoutPort] ?? 0 > addressMax)
+        total > 0 && (total > totalMax || byAddress[peer.network] ?? 0 > addressMax)
     }
 
     mutating func change(_ peer: PeerAddress, by bytes: Int) {
         total += bytes
-        let key = peer.withoutPort
+        let key = peer.network
         let now = (byAddress[key] ?? 0) + bytes
         byAddress[key] = now > 0 ? now : nil
-    }
-}
-
-extension PeerAddress {
-    /// The address alone; for IPv6 its network of 64 bits, of which a client commonly has all.
-    var withoutPort: PeerAddress {
-        switch self {
-        case .ipv4(let address, _): .ipv4(address, port: 0)
-        case .ipv6(let high, let low, _): high == 0 ? .ipv6(high, low, port: 0) : .ipv6(high, 0, port: 0)
-        case .unix: .unix
-        }
     }
 }

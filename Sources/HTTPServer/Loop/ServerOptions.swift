@@ -110,6 +110,9 @@ public struct ServerOptions: Sendable {
     /// same name does not replace them.
     public var extraHeaders: [(name: String, value: String)] = []
 
+    /// Cache-Control of each answer that is no fixed body: who may see an answer is decided anew for each request.
+    public var cacheControl: String? = "no-store"
+
     // MARK: Hooks
 
     /// The names that `Host` (or the target's authority) may have, without port, in lower case; a leading `*.` stands

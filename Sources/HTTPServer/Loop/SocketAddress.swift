@@ -32,6 +32,16 @@ public enum PeerAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The address without the port, as something to count by; of IPv6 the network of 64 bits, since a client commonly
+    /// has all of it.
+    public var network: PeerAddress {
+        switch self {
+        case .ipv4(let address, _): .ipv4(address, port: 0)
+        case .ipv6(let high, let low, _): high == 0 ? .ipv6(high, low, port: 0) : .ipv6(high, 0, port: 0)
+        case .unix: .unix
+        }
+    }
+
     public var description: String {
         switch self {
         case .ipv4(_, let port): "\(host):\(port)"

@@ -78,6 +78,7 @@ extension LoopContext {
             out.append("Connection: keep-alive\r\n")
         }
         out.append(fields)
+        if draft.fixed == nil { out.append(cacheControlField) }
         out.append(draft.fields.bytes)
     }
 

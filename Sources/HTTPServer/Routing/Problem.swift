@@ -17,6 +17,9 @@ public struct ProblemItem: Sendable, Equatable {
 }
 
 enum Problem {
+    /// Items of one answer: a request must not be able to ask for an answer many times its size.
+    static let itemsMax = 50
+
     /// Appends `{"type":…,"title":…,"status":…,"detail":…,"errors":[{"pointer":…,"code":…,"detail":…}]}`.
     static func write(
         _ status: Status, title: String?, detail: String, errors: [ProblemItem], type: String,
@@ -31,7 +34,7 @@ enum Problem {
         body.append(",\"detail\":\"")
         body.append(jsonEscaped: detail)
         body.append("\",\"errors\":[")
-        for (i, item) in errors.enumerated() {
+        for (i, item) in errors.prefix(itemsMax).enumerated() {
             body.append(i == 0 ? "{\"pointer\":\"" : ",{\"pointer\":\"")
             body.append(jsonEscaped: item.pointer)
             body.append("\",\"code\":\"")

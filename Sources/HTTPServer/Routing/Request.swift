@@ -29,6 +29,9 @@ public struct Request: ~Copyable {
     /// Who sent it.
     public var peer: PeerAddress { origin.peer }
 
+    /// Whether the client speaks HTTP/1.0.
+    public var isHTTP10: Bool { head.minorVersion == 0 }
+
     /// Whether it came through a Unix domain socket.
     public var isUnixSocket: Bool { origin.peer == .unix }
 
@@ -159,7 +162,8 @@ public struct Request: ~Copyable {
     /// A ticket for an answer that follows after the handler has returned `.deferred`.
     public func deferral() -> Deferral {
         Deferral(
-            loop: origin.loop, connection: origin.connection, generation: origin.generation, request: origin.request)
+            loop: origin.loop, connection: origin.connection, generation: origin.generation, request: origin.request,
+            priority: priority)
     }
 
     /// The handle of a stream that begins when the handler returns `.stream`; nil when too many are open (answer 503).

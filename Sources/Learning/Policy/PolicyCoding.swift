@@ -8,7 +8,7 @@ import Scaling
 public enum CodingFailure: Error, Equatable {
     case notThisFormat
     case unknownVersion(UInt16)
-    case damaged, wrongSize
+    case damaged, wrongSize, notFinite
 }
 
 extension Policy {
@@ -32,6 +32,8 @@ extension Policy {
             guard reader.isAtEnd, parameters.count == ActorCritic(shape).layout.count else {
                 throw CodingFailure.wrongSize
             }
+            // A network with one weight that is no number answers nothing but that.
+            guard parameters.allSatisfy(\.isFinite) else { throw CodingFailure.notFinite }
             self.init(shape: shape, parameters: parameters)
         } catch is ByteReader.Failure {
             throw CodingFailure.damaged
