@@ -44,11 +44,11 @@ final class WorkLanes: Sendable {
     func cancel(_ deferral: Deferral) -> Bool { state.withLock { $0.live.removeValue(forKey: deferral) != nil } }
 
     private func run(_ priorities: [Priority]) {
-        let item = state.withLock { state in
+        let item = state.withLock { state -> Item? in
             for priority in priorities {
                 if let item = Self.take(priority.rawValue, &state) { return item }
             }
-            return nil as Item?
+            return nil
         }
         item?.work()
     }

@@ -35,6 +35,15 @@ struct CommonOptions: ParsableArguments {
     @Flag(help: "Ask callers on this machine for a token, too.")
     var requireToken = false
 
+    @Flag(help: "Ask callers on this machine for no token although there are tokens (a proxy here must add X-Forwarded-For).")
+    var trustLoopback = false
+
+    @Option(
+        help:
+            "Seconds that new connections are still taken after SIGTERM, while /readyz fails already; 0 to 60. (default: 0)"
+    )
+    var drainDelay: Double?
+
     @Flag(help: "Let everyone who can reach the server do everything, without a token.")
     var insecure = false
 
@@ -124,6 +133,10 @@ struct CommonOptions: ParsableArguments {
         options.security = try securityOptions()
         options.capacity = try capacity()
         options.retention = try retention()
+        if let seconds = try drainDelay ?? Self.number("DRAIN_DELAY") {
+            guard (0...60).contains(seconds) else { throw ValidationError("--drain-delay \(seconds) is outside 0 to 60.") }
+            options.drainDelay = .milliseconds(Int(seconds * 1000))
+        }
         if let text = durability ?? Self.environment("DURABILITY") {
             guard let durability = Store.Database.Durability(rawValue: text) else {
                 throw ValidationError("--durability \(text) is not one of: normal, full.")
@@ -156,6 +169,7 @@ struct CommonOptions: ParsableArguments {
         if let path = tokenFile ?? Self.environment("TOKEN_FILE") { security.tokenFiles = [path] }
         if let text = Self.environment("TOKENS") { security.tokens = try TokenFile.parse(text, source: "AWARE_TOKENS") }
         security.requiresToken = requireToken || Self.environment("REQUIRE_TOKEN") == "true"
+        security.trustsLoopback = trustLoopback || Self.environment("TRUST_LOOPBACK") == "true"
         security.isInsecure = insecure || Self.environment("INSECURE") == "true"
         security.allowedHosts =
             allowHost.isEmpty ? Self.environment("ALLOW_HOST")?.split(separator: ",").map(String.init) ?? [] : allowHost
@@ -170,9 +184,9 @@ struct CommonOptions: ParsableArguments {
         ProcessInfo.processInfo.environment["AWARE_" + name].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    private static func number<T: FixedWidthInteger>(_ name: String) throws -> T? {
+    private static func number<T: LosslessStringConvertible>(_ name: String) throws -> T? {
         guard let text = environment(name) else { return nil }
-        guard let value = T(text) else { throw ValidationError("AWARE_\(name)=\(text) is not a whole number.") }
+        guard let value = T(text) else { throw ValidationError("AWARE_\(name)=\(text) is not a number of this kind.") }
         return value
     }
 }

@@ -34,6 +34,8 @@ struct ServeCommand: AsyncParsableCommand {
         if service.followsObservedTime {
             print("clock:     observed: time is what the observations say; one without a time is one step later")
         }
+        let (served, reserved) = service.connections
+        print("connections: \(served) at once, and \(reserved) more for health and control (ulimit -n)")
         if let base = service.urls.first(where: { $0.hasPrefix("http") }) {
             print(
                 """

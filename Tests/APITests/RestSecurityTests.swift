@@ -4,6 +4,7 @@ import Crypto
 import Foundation
 import HTTPServer
 import Service
+import Synchronization
 import Testing
 
 @testable import API
@@ -101,8 +102,10 @@ import Testing
             for _ in 0..<20 {
                 _ = try await server.send("GET", "/v1/applications", headers: [("Authorization", "Bearer x")])
             }
-            let slowed = try await server.send("GET", "/v1/applications", headers: [bearer(.admin)])
+            let slowed = try await server.send("GET", "/v1/applications", headers: [("Authorization", "Bearer x")])
             #expect(slowed.status == 429 && slowed.headers["retry-after"] == "60")
+            let valid = try await server.send("GET", "/v1/applications", headers: [bearer(.read)])
+            #expect(valid.status == 200, "who shares an address with somebody guessing is not locked out")
             #expect(try await server.send("GET", "/livez").status == 200, "health stays open")
         }
     }
@@ -147,11 +150,67 @@ import Testing
         try await withRest { server in
             let direct = try await server.send("GET", "/v1/applications")
             #expect(direct.status == 200)
-            for header in ["X-Forwarded-For", "Forwarded"] {
+            #expect(direct.headers["cache-control"] == "no-store")
+            for header in ["X-Forwarded-For", "Forwarded", "X-Forwarded-Proto", "X-Real-IP", "Via"] {
                 let forwarded = try await server.send("GET", "/v1/applications", headers: [(header, "for=10.0.0.1")])
-                #expect(forwarded.status == 401)
+                #expect(forwarded.status == 401, "\(header)")
             }
+            // What nginx's proxy_pass sends when nothing else is configured.
+            let nginx = "PUT /v1/killswitch HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            let answer = try await RestServer.exchange(server.port, Array(nginx.utf8))
+            #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 401"))
         }
+    }
+
+    @Test func thisMachineNeedsATokenOnceThereIsOne() async throws {
+        let token = AccessToken(name: "ops", scope: .admin, text: "admin-admin-admin", created: 0)
+        try await withRest({ $0.security.tokens = [token] }) { server in
+            #expect(try await server.send("GET", "/v1/applications").status == 401)
+            #expect(try await server.send("GET", "/v1/applications", headers: [bearer(.admin)]).status == 200)
+            #expect(try await server.send("GET", "/livez").status == 200)
+        }
+        try await withRest({
+            $0.security.tokens = [token]
+            $0.security.trustsLoopback = true
+        }) { server in
+            #expect(try await server.send("GET", "/v1/applications").status == 200)
+            #expect(try await server.send("GET", "/v1/applications", headers: [("Via", "1.1 proxy")]).status == 401)
+        }
+    }
+
+    @Test func whoMayNotSendIsToldBeforeTheBody() async throws {
+        try await withRest(Self.guarded) { server in
+            let head = "POST /v1/decisions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 8000000\r\n\r\n"
+            let answer = try await RestServer.exchange(server.port, Array(head.utf8))
+            let text = String(decoding: answer, as: UTF8.self)
+            #expect(text.hasPrefix("HTTP/1.1 401") && text.contains("Connection: close"))
+        }
+    }
+
+    @Test func lockOutsGoByAClockThatNobodySets() throws {
+        let time = Mutex((wall: 1e9, monotonic: 0.0))
+        var options = SecurityOptions()
+        options.tokens = [AccessToken(name: "ops", scope: .admin, text: "admin-admin-admin", created: 0, expires: 2e9)]
+        let access = try AccessControl(options, clock: { time.withLock { $0.wall } }, monotonic: { time.withLock { $0.monotonic } })
+        var router = Router()
+        router.add(.get, "/v1/x") { _, response in
+            response.body("in")
+            return .respond
+        }
+        var server = ServerOptions()
+        server.intercept = access.intercept(router.routes)
+        func status(_ token: String) -> String {
+            let request = "GET /v1/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(token)\r\n\r\n"
+            return String(decoding: router.exchange(Array(request.utf8), options: server).dropFirst(9).prefix(3), as: UTF8.self)
+        }
+        for _ in 0..<20 { #expect(status("wrong") == "401") }
+        #expect(status("wrong") == "429")
+        time.withLock { $0.wall += 86_400 * 365 }
+        #expect(status("wrong") == "429" && status("admin-admin-admin") == "200", "a year on the wall is no minute")
+        time.withLock { $0.wall -= 86_400 * 3650 }
+        #expect(status("wrong") == "429" && status("admin-admin-admin") == "200")
+        time.withLock { $0.monotonic += 61 }
+        #expect(status("wrong") == "401")
     }
 
     @Test func otherNamesAndOtherSitesAreRefused() async throws {

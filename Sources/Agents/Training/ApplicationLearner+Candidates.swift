@@ -110,8 +110,8 @@ extension ApplicationLearner {
         let isFresh = version == 0 && source.base == nil
         let episodes = isFresh ? Self.practice.fresh : Self.practice.advanced
         let share = Double(min(judge.steps, Self.practiceRecord)) / Double(Self.practiceRecord)
-        let practised = judge.practise(ppo.policy, episodes: Int(Double(episodes) * share), seed: seed)
-        return try clones(source) + [
+        let practised = judge.practise(ppo.policy, episodes: Int(Double(episodes) * share), seed: seed, isStopping: source.isStopping)
+        return try (source.isStopping() ? [] : clones(source)) + [
             Candidate(policy: practised, version: 0, isReady: true, diagnostics: ["practised": 1])
         ]
     }

@@ -102,8 +102,8 @@ struct CandidateEvaluator {
     var steps: Int { replay.steps }
 
     /// A policy after so many episodes of practice in the fitted simulator.
-    func practise(_ policy: Policy, episodes: Int, seed: UInt64) -> Policy {
-        replay.practise(policy, episodes: episodes, seed: seed)
+    func practise(_ policy: Policy, episodes: Int, seed: UInt64, isStopping: () -> Bool) -> Policy {
+        replay.practise(policy, episodes: episodes, seed: seed, isStopping: isStopping)
     }
 
     func judge(_ policy: Policy) -> PairedComparison {

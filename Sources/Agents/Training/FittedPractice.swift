@@ -102,8 +102,12 @@ extension FittedReplay {
     private static let practiceSteps = 100
 
     /// Goes on training `policy` on the fitted application.
-    /// - Parameter episodes: of 100 steps; 400 of them take about a second of one core.
-    public func practise(_ policy: Policy, episodes: Int, seed: UInt64) -> Policy {
+    /// - Parameters:
+    ///   - episodes: of 100 steps; 400 of them take about a second of one core.
+    ///   - isStopping: asked between two updates; then what has been learned so far is returned, of use to nobody.
+    public func practise(
+        _ policy: Policy, episodes: Int, seed: UInt64, isStopping: () -> Bool = { false }
+    ) -> Policy {
         let steps = min(Self.practiceSteps, load.count / subSteps - 2)
         guard steps > 1, policy.shape.observationSize == StateEncoder.count else {
             return policy
@@ -112,7 +116,7 @@ extension FittedReplay {
         var ppo = PPO(policy: policy, options: Self.options(policy.shape, updates: updates), seed: seed)
         var world = FittedEnvironment(self, steps: steps)
         var generator = RandomGenerator(seed: seed ^ 0x9AC7_1CE5)
-        for _ in 0..<updates {
+        for _ in 0..<updates where !isStopping() {
             let policy = ppo.policy
             let scratch = policy.makeScratch()
             let played = (0..<Self.practiceEpisodesPerUpdate).map { _ in

@@ -11,10 +11,16 @@ struct LearningSource {
     /// The policy that ships with the product, unless the profile does without.
     var base: Policy?
     var store: any EpisodeStore
+    /// Whether the server stops: what is being learned will be thrown away, and learned again after the next start.
+    var isStopping: @Sendable () -> Bool = { false }
     /// Steps of other controllers that are looked at.
     private static let foreignMax = 2_000
 
-    init(application: Int64, profile: Profile, base: Policy?, store: any EpisodeStore) {
+    init(
+        application: Int64, profile: Profile, base: Policy?, store: any EpisodeStore,
+        isStopping: @escaping @Sendable () -> Bool = { false }
+    ) {
+        self.isStopping = isStopping
         self.application = application
         self.profile = profile
         self.base = base

@@ -57,9 +57,13 @@ public final class Trainer: Sendable {
         }
     }
 
-    /// Lets every thread finish the episode it is at.
+    /// Begins no further update. What is being learned is not kept: its episodes stay in the store, and are learned from
+    /// after the next start.
+    public func beginStopping() { queue.close(threads: threads) }
+
+    /// Lets every thread finish the update it is at, and waits for that.
     public func stop() async {
-        queue.close(threads: threads)
+        beginStopping()
         while running.load(ordering: .acquiring) > 0 { try? await Task.sleep(for: .milliseconds(5)) }
     }
 
@@ -106,6 +110,8 @@ public final class Trainer: Sendable {
             do {
                 try train(agent)
                 failure.withLock { $0 = nil }
+            } catch is Stopped {
+                return
             } catch {
                 // The episodes stay in the store; the application's next episode tries again.
                 failure.withLock { $0 = "\(agent.name): \(error)" }
@@ -113,6 +119,11 @@ public final class Trainer: Sendable {
             }
         }
     }
+
+    /// Thrown between two episodes or updates when the server stops.
+    private struct Stopped: Error {}
+
+    private func checkStop() throws { if queue.isClosed { throw Stopped() } }
 
     /// Carries out what people ordered, and learns from the episodes that are new; on the caller's thread.
     func train(_ agent: Agent) throws {
@@ -123,12 +134,14 @@ public final class Trainer: Sendable {
             let summaries = try store.episodes(of: agent.id, after: last, limit: 64)
             if summaries.isEmpty { break }
             for summary in summaries {
+                try checkStop()
                 try carryOutOrders(agent, after: last, profile, &learner)
                 // A backlog is persisted where something changed, and at its end.
                 try learn(agent, summary, profile, &learner, isLast: summary.number == summaries.last?.number)
                 last = summary.number
             }
         }
+        try checkStop()
         try embed(agent, &learner, profile)
         learners.withLock { learners in
             if learners.count >= Self.learnersMax { learners.removeAll() }
@@ -167,7 +180,9 @@ public final class Trainer: Sendable {
     }
 
     private func source(of agent: Agent, _ profile: Profile) -> LearningSource {
-        LearningSource(application: agent.id, profile: profile, base: base(for: agent), store: store)
+        LearningSource(
+            application: agent.id, profile: profile, base: base(for: agent), store: store,
+            isStopping: { [queue] in queue.isClosed })
     }
 
     private func base(for agent: Agent) -> Policy? { agent.profile.meta ? base : nil }
@@ -180,6 +195,7 @@ public final class Trainer: Sendable {
         isLast: Bool
     ) throws {
         let change = try learner.learn(from: summary, source: source(of: agent, profile))
+        try checkStop()
         guard !change.isEmpty || isLast else { return }
         var commit = TrainingCommit(
             application: agent.id, episode: summary.number, state: learner.encodeState(),

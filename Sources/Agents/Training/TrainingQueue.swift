@@ -54,5 +54,8 @@ final class TrainingQueue: Sendable {
         for _ in 0..<threads { available.signal() }
     }
 
+    /// Whether what is under way should end soon.
+    var isClosed: Bool { contents.withLock { $0.isClosed } }
+
     var count: Int { contents.withLock { $0.waiting.count } }
 }
