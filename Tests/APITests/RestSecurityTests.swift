@@ -165,16 +165,18 @@ import Testing
     @Test func thisMachineNeedsATokenOnceThereIsOne() async throws {
         let token = AccessToken(name: "ops", scope: .admin, text: "admin-admin-admin", created: 0)
         try await withRest({ $0.security.tokens = [token] }) { server in
-            #expect(try await server.send("GET", "/v1/applications").status == 401)
-            #expect(try await server.send("GET", "/v1/applications", headers: [bearer(.admin)]).status == 200)
-            #expect(try await server.send("GET", "/livez").status == 200)
+            let anonymous = try await server.send("GET", "/v1/applications")
+            let known = try await server.send("GET", "/v1/applications", headers: [bearer(.admin)])
+            let health = try await server.send("GET", "/livez")
+            #expect([anonymous, known, health].map(\.status) == [401, 200, 200])
         }
         try await withRest({
             $0.security.tokens = [token]
             $0.security.trustsLoopback = true
         }) { server in
-            #expect(try await server.send("GET", "/v1/applications").status == 200)
-            #expect(try await server.send("GET", "/v1/applications", headers: [("Via", "1.1 proxy")]).status == 401)
+            let anonymous = try await server.send("GET", "/v1/applications")
+            let forwarded = try await server.send("GET", "/v1/applications", headers: [("Via", "1.1 proxy")])
+            #expect([anonymous, forwarded].map(\.status) == [200, 401])
         }
     }
 
