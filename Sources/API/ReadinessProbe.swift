@@ -51,7 +51,8 @@ final class ReadinessProbe: Sendable {
         let result = probe()
         let waiting = state.withLock { state in
             defer { state.waiting = [] }
-            state.result = result
+            // Bad news is not kept: whoever repairs something wants to see it at once.
+            state.result = result.short.status == .ok ? result : nil
             state.made = DispatchTime.now().uptimeNanoseconds
             state.isRunning = false
             return state.waiting

@@ -1,4 +1,4 @@
-// Twice the input costs about twice the work, on every route that takes a body.
+// A longer input costs work in proportion, on every route that takes a body.
 
 import Foundation
 import HTTPServer
@@ -47,14 +47,14 @@ import Testing
             ("weights", { WeightsCodec.decode($0).errors.count }),
         ]
         for (shape, make) in Self.shapes {
-            let (small, large) = (make(8_000), make(32_000))
+            let (small, large) = (make(8_000), make(64_000))
             for (name, read) in readers {
                 var complaints = 0
                 let once = try Self.seconds { try withJSON(small) { complaints = read($0) } }
-                let four = try Self.seconds { try withJSON(large) { complaints = max(complaints, read($0)) } }
+                let eight = try Self.seconds { try withJSON(large) { complaints = max(complaints, read($0)) } }
                 #expect(complaints <= ObjectReader.complaintsMax, "\(name), \(shape)")
-                // Four times the document: linear is 4, n log n 4.6, quadratic 16.
-                #expect(four < 8 * once + 0.01, "\(name), \(shape): \(once) s, then \(four) s")
+                // Eight times the document: linear is 8, n log n 10, quadratic 64. The rest is for a busy machine.
+                #expect(eight < 32 * once + 0.05, "\(name), \(shape): \(once) s, then \(eight) s")
             }
         }
     }
