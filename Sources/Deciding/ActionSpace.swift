@@ -88,7 +88,7 @@ public struct ActionSpace: Sendable, Equatable {
     /// Seconds between two changes of the CPU size that a policy makes.
     public static let cpuIntervalSeconds = 300.0
 
-    /// The published controller's seven choices, one dimension a step (PAPER 1.3).
+    /// The published controller's seven choices, one dimension a step (AWARE, USENIX ATC 2023).
     public static let paper = ActionSpace(
         version: 2, name: "paper7",
         heads: [
@@ -99,7 +99,7 @@ public struct ActionSpace: Sendable, Equatable {
                 ], noop: 0)
         ])
 
-    /// The exercise's five choices: nothing, out, in, up, down (PAPER 1.3).
+    /// The exercise's five choices: nothing, out, in, up, down (AWARE, USENIX ATC 2023).
     public static let exercise = ActionSpace(
         version: 3, name: "exercise5",
         heads: [

@@ -1,6 +1,6 @@
 // What a recommender saw of an application since the previous decision.
 
-/// One observation (DESIGN section 4). Only `replicas` is always there; whatever could not be measured is `nil`.
+/// One observation. Only `replicas` is always there; whatever could not be measured is `nil`.
 public struct Observation: Sendable, Equatable {
     /// Replicas that the scale object asks for. 0 says that autoscaling is off.
     public var replicas: Int

@@ -1,4 +1,4 @@
-// What the owner of an application wants: its objective, its limits, and how much freedom a policy has (DESIGN section 4).
+// What the owner of an application wants: its objective, its limits, and how much freedom a policy has.
 
 /// The declarative profile of one application. Every field has the documented default.
 public struct Profile: Sendable, Equatable {
@@ -8,7 +8,7 @@ public struct Profile: Sendable, Equatable {
         case latency(seconds: Double, percentile: Double)
         /// At least this many requests per second shall be served.
         case throughput(perSecond: Double)
-        /// No objective: SP is always 1 (PAPER 1.1).
+        /// No objective: SP is always 1 (AWARE, USENIX ATC 2023).
         case none
     }
 

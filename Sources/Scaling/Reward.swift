@@ -1,4 +1,4 @@
-// The reward of one step: how well the objective was kept and how well the resources were used (DESIGN section 4).
+// The reward of one step: how well the objective was kept and how well the resources were used.
 
 /// What one observation says about the step that led to it.
 public struct RewardParts: Sendable, Equatable {

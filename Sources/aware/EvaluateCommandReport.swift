@@ -79,7 +79,7 @@ struct EvaluationTable {
     }
 }
 
-/// The JSON document of DESIGN section 7. Rates are per hour of simulated time, rewards and shares 0..1.
+/// The JSON document of `--json`. Rates are per hour of simulated time, rewards and shares 0..1.
 struct EvaluationJSON: Encodable {
     struct Item: Encodable {
         let name: String

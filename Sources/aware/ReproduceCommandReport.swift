@@ -42,7 +42,7 @@ struct ReproductionOutput {
         value.isFinite ? String(format: abs(value) >= 20 ? "%.1f" : "%.3f", value) : "-"
     }
 
-    /// The document of DESIGN section 7, with intervals and definitions.
+    /// The JSON document of `--json`, with intervals and definitions.
     private struct Document: Encodable {
         struct Item: Encodable {
             let name: String

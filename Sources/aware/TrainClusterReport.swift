@@ -50,7 +50,7 @@ struct ClusterTrainReport {
         return lines.joined(separator: "\n")
     }
 
-    /// The document of DESIGN section 7; `meanReturn` is the mean R of the chosen policy's last episodes.
+    /// The JSON document of `--json`; `meanReturn` is the mean R of the chosen policy's last episodes.
     private struct Document: Encodable {
         let environment = "cluster"
         let algorithm: String

@@ -46,7 +46,7 @@ struct TrainReport {
         ].map { $0.0.padding(toLength: 28, withPad: " ", startingAt: 0) + $0.1 }.joined(separator: "\n")
     }
 
-    /// The document of DESIGN section 7.
+    /// The JSON document of `--json`.
     private struct Document: Encodable {
         struct Point: Encodable {
             let iteration: Int

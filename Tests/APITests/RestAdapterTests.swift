@@ -33,6 +33,24 @@ import Testing
         }
     }
 
+    /// After a silence the reader's own fallback must begin (KEDA's `fallback`), and a changed profile shows at once.
+    @Test func anOldRecommendationIsNoneAndAChangedProfileShowsAtOnce() async throws {
+        try await withDecision { server, decision in
+            let route = path + "/recommendation?format=keda"
+            let fresh = try await server.send("GET", route)
+            #expect(fresh.status == 200 && Int(fresh.headers["age"] ?? "") ?? 99 < 60)
+            let etag = try #require(fresh.headers["etag"])
+            #expect(try await server.send("GET", route, headers: [("If-None-Match", etag)]).status == 304)
+            try await Task.sleep(for: .seconds(2.1))
+            let old = try await server.send("GET", route + "&maxAgeSeconds=1")
+            #expect(old.status == 503 && old.headers["retry-after"] != nil && old.text.contains("maxAgeSeconds"))
+            #expect(try await server.send("GET", route + "&maxAgeSeconds=0").status == 400)
+            try await server.send("PUT", path, #"{"replicas": {"min": 1, "max": 2}}"#)
+            let lowered = try await server.send("GET", route, headers: [("If-None-Match", etag)])
+            #expect(lowered.status == 200 && lowered.integer("/desiredReplicas") ?? 99 <= 2)
+        }
+    }
+
     /// Custom Pod Autoscaler, user guide, "Evaluating", "Information out": `{"targetReplicas": 5}`.
     @Test func customPodAutoscalerEvaluation() async throws {
         try await withDecision { server, decision in

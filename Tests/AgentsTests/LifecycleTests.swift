@@ -27,7 +27,7 @@ import Testing
         return nil
     }
 
-    /// Rewards of episodes deviate by 0.03, a good policy gains 0.02 (LEARNING).
+    /// Rewards of episodes deviate by 0.03, a good policy gains 0.02.
     @Test(arguments: 1...5) func aConvergedAgentRaisesNoFalseAlarm(seed: UInt64) {
         #expect(serve(seed: seed, gain: 0.02, episodes: 1000) == nil)
     }

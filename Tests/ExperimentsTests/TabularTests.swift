@@ -18,7 +18,7 @@ struct TabularTests {
         return root + "/data/profiles/aware_tabular_data_single_rl.csv"
     }
 
-    /// Saturated rows hold arbitrary latencies (PAPER 1.6) and are compared only in what is not arbitrary.
+    /// Saturated rows hold arbitrary latencies (AWARE, USENIX ATC 2023) and are compared only in what is not arbitrary.
     @Test(.enabled(if: FileManager.default.fileExists(atPath: TabularTests.table), "the published table is not here"))
     func closedFormEqualsThePublishedTable() throws {
         let rows = try String(contentsOfFile: Self.table, encoding: .utf8).split(separator: "\n").dropFirst()

@@ -1,4 +1,4 @@
-// A decision as JSON, the same for the answer, the history and the status page (DESIGN section 6).
+// A decision as JSON, the same for the answer, the history and the status page.
 
 import Agents
 import Deciding

@@ -1,4 +1,4 @@
-// A profile as JSON, in both directions (DESIGN section 4). Unknown members are errors: a misspelt limit must not be ignored.
+// A profile as JSON, in both directions. Unknown members are errors: a misspelt limit must not be ignored.
 
 import HTTPServer
 import Scaling

@@ -7,7 +7,7 @@ import CJSON
 /// Values point into the parser's memory without keeping it, because a reference count for every value would cost more
 /// than the parse. Event loops keep their parsers as long as they live; whoever makes one of his own uses `withDocument`.
 final class JSONParser {
-    /// Deeper nesting is refused (RELIABILITY section 3).
+    /// Deeper nesting is refused.
     static let depthMax = 32
     /// More values are refused. Each takes 48 bytes here and may have taken two in the document. The largest document in
     /// use, the weights of a network, has fewer than a third of it.

@@ -92,7 +92,7 @@ public protocol DecisionSink: Sendable {
 
 /// Group commit: whatever the loops hand over while a commit runs becomes the next transaction.
 public final class Recorder: Sendable {
-    /// Decisions that may wait for the disk; beyond it callers are told to come back (RELIABILITY section 3).
+    /// Decisions that may wait for the disk; beyond it callers are told to come back.
     public static let waitingMax = 8192
 
     private struct Batch {

@@ -1,4 +1,4 @@
-// Who may act: the stages of an application and what moves it between them (Algorithm 1 of the paper, PAPER 1.11).
+// Who may act: the stages of an application and what moves it between them (Algorithm 1 of AWARE, USENIX ATC 2023).
 
 import Base
 import Scaling
@@ -41,7 +41,7 @@ public struct Lifecycle: Sendable, Equatable {
     }
 
     /// Windows that an estimate must rest on: with ten, and one standard error above the rules, 5.5 % of promotions
-    /// were false and cost 0.005 R an episode (LEARNING, finding 6).
+    /// were false and cost 0.005 R an episode.
     public static let estimateWindowsMin = 10
     /// A policy that learns while it acts may earn this much less than the rules: exploring costs something.
     public static let onlineTolerance = 0.02
@@ -49,7 +49,7 @@ public struct Lifecycle: Sendable, Equatable {
     public static let onlineDeadBand = 0.05
     /// A serving policy is left alone within this of the rules, or of the profile's threshold.
     public static let servingDeadBand = 0.01
-    /// ... and within this share of what it used to earn: the paper's retraining threshold (PAPER 1.11).
+    /// ... and within this share of what it used to earn: the paper's retraining threshold (AWARE, USENIX ATC 2023).
     public static let dropShare = 0.026
     /// Standard errors by which a policy must be below the rules. Tests are made after every episode, so two would
     /// raise false alarms.
@@ -300,7 +300,7 @@ public struct Lifecycle: Sendable, Equatable {
 
     // MARK: Alarms
 
-    /// The published replication "learned" on constant inputs for 240 episodes (PAPER 3.7). Each alarm is raised once
+    /// The published replication "learned" on constant inputs for 240 episodes (AWARE, USENIX ATC 2023). Each alarm is raised once
     /// until the values change again.
     private mutating func alarms(_ reward: Double?, _ observationsAreConstant: Bool) -> [Transition] {
         var raised: [Transition] = []

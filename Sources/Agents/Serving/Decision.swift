@@ -3,7 +3,7 @@
 import Deciding
 import Scaling
 
-/// Where an application stands in its lifecycle (PAPER 1.11).
+/// Where an application stands in its lifecycle (AWARE, USENIX ATC 2023).
 public enum Stage: String, Sendable, CaseIterable { case initialized, offline, online, serving }
 
 /// One decision. `reward` belongs to the decision before this one.

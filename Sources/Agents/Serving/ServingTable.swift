@@ -23,7 +23,7 @@ public struct ActivePolicy: Sendable {
     }
 }
 
-/// ActivePolicys by application id. Writers replace a table, readers notice by its generation (STYLE 2.1).
+/// Active policies by application id. Writers replace a table, readers notice by its generation.
 public final class ServingTable: Sendable {
     /// Two levels, so that publishing one application copies a few hundred references and not all of them.
     fileprivate struct Table {

@@ -14,7 +14,7 @@ struct ApplicationLearner: Sendable {
 
     /// PPO for one application from a cloned start.
     ///
-    /// The discount and entropy are LEARNING's recipe; the rate is lower, because an update has 400 steps and not 3,200.
+    /// The discount and entropy are the base policy's; the rate is lower, because an update has 400 steps and not 3,200.
     static let options: PPO.Options = {
         var options = PPO.Options()
         options.discount = 0.9

@@ -1,4 +1,4 @@
-// Which episodes an application's workload is known by: its best so far (PAPER 1.9), by number.
+// Which episodes an application's workload is known by: its best so far (AWARE, USENIX ATC 2023), by number.
 
 import Base
 import Scaling

@@ -10,8 +10,8 @@ import Scaling
 /// The fitted application under its recorded load, from anywhere in it and from any state.
 ///
 /// On-policy learning cannot use what the rules recorded; a simulator built from the record is the way round it that
-/// the paper's authors suggest (PAPER 1.11). The constants are disturbed from episode to episode by as much as they may
-/// be wrong, so that nothing is learned which hangs on their being right (LEARNING, finding 6).
+/// the paper's authors suggest (AWARE, USENIX ATC 2023). The constants are disturbed from episode to episode by as much as they may
+/// be wrong, so that nothing is learned which hangs on their being right.
 struct FittedEnvironment: DiscreteEnvironment {
     private let replay: FittedReplay
     private let steps: Int

@@ -1,4 +1,4 @@
-// The model cluster: one application's replicas under load, advanced one decision at a time (DESIGN section 9).
+// The model cluster: one application's replicas under load, advanced one decision at a time.
 
 import Base
 import Scaling

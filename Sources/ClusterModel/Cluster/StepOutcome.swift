@@ -11,7 +11,7 @@ public struct StepOutcome: Sendable {
     public var backlog = 0.0
     /// Latency in seconds at the objective's percentile over all requests of the step; 0 when there were none.
     public var latencySeconds = 0.0
-    /// min(1, objective / measured), 0..1 (PAPER 1.1).
+    /// min(1, objective / measured), 0..1 (AWARE, USENIX ATC 2023).
     public var sloPreservation = 1.0
     /// Whether the objective was missed in this step.
     public var violated = false
@@ -28,7 +28,7 @@ public struct StepOutcome: Sendable {
     /// Whether the step began with another number of replicas, or another size, than the step before it.
     public var replicasChanged = false
     public var resized = false
-    /// Reported reward: alpha x SP + (1 - alpha) x mean utilisation (PAPER 1.1), penalties left out.
+    /// Reported reward: alpha x SP + (1 - alpha) x mean utilisation (AWARE, USENIX ATC 2023), penalties left out.
     public var reward = 0.0
     /// What the recommender is told at the end of the step.
     public var observation = Observation(replicas: 0)

@@ -164,7 +164,7 @@ public struct LoadTrace: Sendable, Equatable {
 
 /// Scaling of windows to an application.
 public enum LoadLevel {
-    /// A share of capacity, log-uniform between 0.15 and 0.9 (LEARNING, finding 5).
+    /// A share of capacity, log-uniform between 0.15 and 0.9.
     public static func draw(using random: inout SimulationRandom) -> Double {
         exponential(random.uniform(logarithm(0.15)...logarithm(0.9)))
     }

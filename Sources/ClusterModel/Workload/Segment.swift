@@ -1,4 +1,4 @@
-// The building blocks of synthetic applications: what one piece of a request costs (PAPER 3.4).
+// The building blocks of synthetic applications: what one piece of a request costs (AWARE, USENIX ATC 2023).
 
 /// One kind of work inside a request. An application is a sequence of one to three of them.
 public struct Segment: Sendable, Hashable {

@@ -3,7 +3,7 @@
 import Base
 import Scaling
 
-/// One to three segments whose demands were multiplied by factors of the application's own (PAPER 3.4).
+/// One to three segments whose demands were multiplied by factors of the application's own (AWARE, USENIX ATC 2023).
 public struct SyntheticApplication: Sendable, Equatable {
     /// The segments' names joined by `.`, which is a DNS-1123 subdomain and unique in a generated set.
     public let name: String
@@ -16,7 +16,7 @@ public struct SyntheticApplication: Sendable, Equatable {
 
     /// The percentile that every synthetic objective is stated at.
     public static let percentile = 99.0
-    /// Sizes at which the paper's generator profiled its functions: millicores and MiB, 36 combinations (PAPER 3.4).
+    /// Sizes at which the paper's generator profiled its functions: millicores and MiB, 36 combinations (AWARE, USENIX ATC 2023).
     public static let publishedSizes = [128, 256, 512, 1024, 1536, 2048]
     /// Sequences of one to three of the sixteen segments: as many unique applications exist.
     public static let sequenceCount = 16 + 16 * 16 + 16 * 16 * 16

@@ -1,4 +1,4 @@
-// Changes of an application while it is served, after the instability scenarios of PAPER 2.1.
+// Changes of an application while it is served, after the paper's instability scenarios.
 
 /// What changes, as factors on an application's costs and load. The published scenarios state new input sizes, not
 /// new costs; the factors here are chosen so that each moves the resource that its scenario is about.
@@ -17,7 +17,7 @@ public struct WorkloadUpdate: Sendable, Equatable {
         self.load = load
     }
 
-    /// The eight scenarios of the paper's Figure 3, and the memory growth that LEARNING found to hurt specialists most.
+    /// The eight scenarios of the paper's Figure 3, and the memory growth that hurts specialists most.
     public static let all = [
         WorkloadUpdate("file-size", cpu: 1.1, io: 1.8, memory: 1.3),
         WorkloadUpdate("table-size", cpu: 1.2, io: 1.6),

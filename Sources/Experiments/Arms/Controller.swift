@@ -85,7 +85,7 @@ public struct RulesController: Controller, Sendable {
 /// calls for. Out when the objective is missed or the CPU is busy, in when one replica less would still not be.
 public struct GreedyController: Controller, Sendable {
     /// Utilisation above which a replica is added, and which no removal may lead to (the published controller's
-    /// bounds, PAPER 1.4).
+    /// bounds).
     public static let bounds = (lower: 0.7, upper: 0.9)
     private let profile: Profile
 

@@ -3,7 +3,7 @@
 import ClusterModel
 import Scaling
 
-/// What calibrations sweep. Part of every table, because it moves the baseline as much as a learner does (LEARNING).
+/// What calibrations sweep. Part of every table, because it moves the baseline as much as a learner does.
 public enum CalibrationGrid {
     /// HPA's targets for CPU utilisation.
     public static let targets = stride(from: 0.3, through: 0.901, by: 0.05).map { ($0 * 100).rounded() / 100 }
@@ -135,7 +135,7 @@ extension Arm {
         }
     }
 
-    /// The paper's rule-based baseline (PAPER 1.8): VPA in its default mode, and as HPA's threshold the highest
+    /// The paper's rule-based baseline (AWARE, USENIX ATC 2023): VPA in its default mode, and as HPA's threshold the highest
     /// utilisation at which the objective was met, here in 99 % of the training steps.
     public static let paperRules = rules(
         "paper-rules", "the paper's: VPA default, HPA at the highest target that met the objective in 99 % of steps",

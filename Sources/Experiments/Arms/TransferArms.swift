@@ -1,4 +1,4 @@
-// TL and TL+ (PAPER 1.8): what was learned on one application, carried over to another and trained further there.
+// TL and TL+ (AWARE, USENIX ATC 2023): what was learned on one application, carried over to another and trained further there.
 
 import Base
 import ClusterModel

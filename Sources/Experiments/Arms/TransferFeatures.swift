@@ -1,4 +1,4 @@
-// What TL+ knows in addition (PAPER 1.8): a forecast of the load, and a table from allocation to performance.
+// What TL+ knows in addition (AWARE, USENIX ATC 2023): a forecast of the load, and a table from allocation to performance.
 
 import Base
 import Learning

@@ -83,7 +83,7 @@ enum AdaptationExperiment: Experiment {
         zip(unit.horizonResults[run], unit.converged).reduce(0) { $0 + max(0, use($1.1) - use($1.0)) }
     }
 
-    /// PAPER 2.2, as read from the figure.
+    /// The paper's, as read from the figure.
     private static let published:
         [String: (episodes: Double, cpuTime: Double, cpu: Double, memory: Double, violations: Double)] = [
             Study.transfer: (1, 1, 1, 1, 1), Study.transferPlus: (0.873, 0.890, 0.900, 0.838, 0.887),

@@ -6,7 +6,7 @@ enum BootstrappingExperiment: Experiment {
 
     private typealias Study = EarlyStudy
 
-    /// PAPER 2.4, relative to the rule-based baseline: reward, cpu, memory, violations.
+    /// The paper's figures, relative to the rule-based baseline: reward, cpu, memory, violations.
     private static let published: [String: [Double]] = [
         Study.rulesDefault: [1, 1, 1, 1], Study.none: [0.868, 0.994, 0.719, 17.2],
         Study.aware: [1.281, 1.471, 1.060, 1.02], Study.converged: [1.485, 1.720, 1.240, 0.60],

@@ -9,7 +9,7 @@ import Learning
 enum EndToEndExperiment: Experiment {
     static let id = "figure1"
 
-    /// Episodes at which the workload changes and the application is replaced, and the end (PAPER 2.5).
+    /// Episodes at which the workload changes and the application is replaced, and the end (AWARE, USENIX ATC 2023).
     private struct Timeline: Sendable {
         var change = 805
         var replacement = 950

@@ -6,7 +6,7 @@ import ClusterModel
 enum InstabilityExperiment: Experiment {
     static let id = "instability"
 
-    /// PAPER 2.1: reward drop in percent, and retraining episodes, by change.
+    /// The paper's: reward drop in percent, and retraining episodes, by change.
     private static let published: [String: (drop: Double, episodes: Double)] = [
         "file-size": (12.8, 60), "table-size": (15.6, 55), "ml-model": (19.1, 64), "fp-operations": (19.6, 76),
         "image-size": (18.7, 72), "text-size": (17.2, 65), "load-high-to-low": (19.9, 88),

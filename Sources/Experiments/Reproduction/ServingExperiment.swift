@@ -8,7 +8,7 @@ enum ServingExperiment: Experiment {
 
     private typealias Study = ServingStudy
 
-    /// PAPER 2.3, relative to the rule-based baseline.
+    /// The paper's figures, relative to the rule-based baseline.
     private static let published: [String: [Double]] = [
         Study.rulesDefault: [1, 1, 1, 1], Study.specialist: [1.320, 1.497, 1.080, 3.18],
         Study.baseRetrained: [1.430, 1.640, 1.190, 1.06], Study.converged: [1.485, 1.720, 1.240, 0.60],

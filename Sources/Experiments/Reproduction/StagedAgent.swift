@@ -1,4 +1,4 @@
-// An agent with the stages of the paper's Algorithm 1 (PAPER 1.11), episode by episode.
+// An agent with the stages of Algorithm 1 of AWARE (USENIX ATC 2023), episode by episode.
 
 import Learning
 import Neural
@@ -16,7 +16,7 @@ struct StagedAgent: Sendable {
     static let observation = 20
     /// Episodes that a candidate has to show itself better than the rules before it begins to explore.
     static let trialEpisodes = 30
-    /// The paper's retraining threshold: 5 of 190 reward units (PAPER 1.11).
+    /// The paper's retraining threshold: 5 of 190 reward units (AWARE, USENIX ATC 2023).
     static let dropShare = 0.026
 
     private(set) var stage: Stage

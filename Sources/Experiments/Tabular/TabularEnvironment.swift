@@ -1,4 +1,4 @@
-// The environment that AWARE's published code and the university exercise train on, in closed form (PAPER 1.6).
+// The environment that AWARE's published code and the university exercise train on, in closed form (AWARE, USENIX ATC 2023).
 
 import Base
 import Learning

@@ -2,7 +2,7 @@
 
 /// How a state, and the action that led to it, are paid. All stay in -1...1.
 public enum TabularReward: String, Sendable, CaseIterable {
-    /// 0.3 utilisation + 0.7 SLO preservation; -1 for an illegal action, a reversal, or no container (PAPER 1.5).
+    /// 0.3 utilisation + 0.7 SLO preservation; -1 for an illegal action, a reversal, or no container (AWARE, USENIX ATC 2023).
     case published
     /// SLO preservation alone (exercise task 3.1): more is never worse.
     case overProvisioning

@@ -1,4 +1,4 @@
-// Training across generated applications: how the base policy that ships with the product is made (LEARNING).
+// Training across generated applications: how the base policy that ships with the product is made.
 
 import Base
 import ClusterModel

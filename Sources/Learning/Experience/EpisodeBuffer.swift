@@ -7,7 +7,7 @@ import Scaling
 /// At most `capacity` whole episodes. Equal returns may stand side by side, and nothing leaves unless something enters.
 public struct EpisodeBuffer: Sendable {
     public enum Selection: UInt8, Sendable, Hashable, CaseIterable {
-        /// By total reward: lower ones were found unhelpful or even harmful (PAPER 1.9).
+        /// By total reward: lower ones were found unhelpful or even harmful (AWARE, USENIX ATC 2023).
         case best
         case latest
     }

@@ -5,7 +5,7 @@ import Neural
 import Scaling
 
 /// The encoder with its weights and optimiser. One learner serves all applications: while training, the gradients of
-/// all sampled applications are summed into one step (PAPER 1.9); while serving it is frozen and only encodes.
+/// all sampled applications are summed into one step (AWARE, USENIX ATC 2023); while serving it is frozen and only encodes.
 public struct MetaLearner: Sendable {
     public let encoder: TrajectoryEncoder
     public private(set) var parameters: ParameterBuffer

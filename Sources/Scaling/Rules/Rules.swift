@@ -10,7 +10,7 @@ public struct Rules: Sendable {
         case replicasAndMemory
         /// HPA alone.
         case replicas
-        /// HPA and VPA on CPU and memory, as the paper's baseline (PAPER 1.8).
+        /// HPA and VPA on CPU and memory, as the paper's baseline (AWARE, USENIX ATC 2023).
         case all
         /// VPA on CPU and memory, a fixed number of replicas.
         case vertical
