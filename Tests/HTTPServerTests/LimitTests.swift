@@ -159,6 +159,32 @@ extension SocketTests {
             }
         }
 
+        @Test func pipelinedProbesKeepNobodyFromWorkAndFillNoMemory() async throws {
+            var router = Router.sample()
+            router.add(.get, "/health", options: RouteOptions(priority: .control)) { _, response in
+                response.body("well")
+                return .respond
+            }
+            try await withServer(router) { server, bound in
+                let probes = [UInt8](String(repeating: "GET /health HTTP/1.1\r\nHost: a\r\n\r\n", count: 2_000).utf8)
+                var flood: [TestClient] = []
+                for _ in 0..<10 {
+                    let client = try TestClient(bound)
+                    try await client.send(probes)
+                    flood.append(client)
+                }
+                let worker = try TestClient(bound)
+                for _ in 0..<20 {
+                    try await worker.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+                }
+                #expect(try await worker.receive(answers: 20) == [Int](repeating: 200, count: 20))
+                for client in flood {
+                    #expect(try await client.receive(answers: 2_000) == [Int](repeating: 200, count: 2_000))
+                }
+                #expect(server.statistics.shed == 0)
+            }
+        }
+
         @Test func findsSensibleLimitsForAnyNumberOfDescriptors() {
             for descriptors in [16, 64, 256, 1024, 4096, 65_536, 1_048_576] {
                 let (serve, reserve) = SharedLimits.connections(descriptors: descriptors, wanted: nil, reserve: 64)

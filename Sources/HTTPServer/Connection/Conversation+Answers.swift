@@ -35,9 +35,8 @@ extension Conversation {
         context.handled += 1
         context.draft.reset()
         let priority = context.routes.entries[index].priority
-        guard context.admission.mayBegin(priority), !(isImpatient && context.admission.isShedding(now: context.now)) else {
-            return shed(head, context)
-        }
+        let isLate = isImpatient && priority != .control
+        guard context.admission.mayBegin(priority), !isLate else { return shed(head, context) }
         let request = makeRequest(inbox, match, body, context)
         var response = Response(context.draft)
         let outcome = context.routes.entries[index].handler(request, &response)
@@ -60,9 +59,11 @@ extension Conversation {
         let response = Response(context.draft)
         response.addHeader("Retry-After", "1")
         response.problem(.serviceUnavailable, detail: "too many requests wait for their answers; try again later")
-        context.admission.shed(now: context.now)
         context.statistics.add(.shed)
-        wasShed = true
+        // Once the crowd is gone, nobody is made to wait for having been part of it.
+        let isCrowded = !isImpatient || context.admission.isShedding(now: context.now)
+        if !isImpatient { context.admission.shed(now: context.now) }
+        wasShed = isCrowded
         emit(style(head, context), context, at: context.now)
     }
 

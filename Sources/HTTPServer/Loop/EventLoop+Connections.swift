@@ -10,8 +10,8 @@ extension EventLoop {
     func receive(_ connection: Connection) {
         mark(connection)
         if connection.isLingering || connection.conversation.stage == .streaming { return drop(connection) }
-        // What a client sends behind a request that waits stays in the kernel.
-        if connection.isMuted || connection.conversation.isParked {
+        // What a client sends behind requests that wait stays in the kernel: else pipelines would fill our memory.
+        if connection.isMuted || connection.conversation.isParked || connection.conversation.hasUnparsed {
             connection.isMuted = true
             return
         }
@@ -68,7 +68,11 @@ extension EventLoop {
         }
         if connection.conversation.wasShed { pause(connection) }
         let isFull = connection.conversation.answers.isFull(context)
-        if !isFull, connection.conversation.hasUnparsed { stall(connection) }
+        let hasUnparsed = connection.conversation.hasUnparsed
+        if !isFull, hasUnparsed { stall(connection) }
+        if connection.isMuted, connection.pausedUntil == 0, !hasUnparsed, !connection.conversation.isParked {
+            connection.isMuted = false
+        }
         watch(connection, isFull: isFull)
         connection.deadline = deadline(connection)
         schedule(connection)
@@ -201,7 +205,8 @@ extension EventLoop {
         connection.isMuted = true
     }
 
-    /// The pause is over: a request that came during it is turned away as long as others are.
+    /// The pause is over. A request that came during it has waited long already: it is turned away, at the price of a
+    /// longer pause while others are turned away, too.
     private func listenAgain(_ connection: Connection) {
         connection.pausedUntil = 0
         connection.isMuted = false
@@ -209,7 +214,7 @@ extension EventLoop {
         let before = connection.conversation.requests
         receive(connection)
         connection.conversation.isImpatient = false
-        if connection.conversation.requests == before { connection.pause = 0 }
+        if connection.conversation.requests == before || !connection.conversation.wasShed { connection.pause = 0 }
     }
 
     /// Handles the work that waited, as far as there is room; what waited too long is turned away.
@@ -222,7 +227,6 @@ extension EventLoop {
                 connection.conversation.isParked
             else { continue }
             connection.conversation.advance(context)
-            if connection.pausedUntil == 0 { connection.isMuted = false }
             mark(connection)
         }
     }
