@@ -19,7 +19,11 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: []),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
         .target(name: "CLinux"),
@@ -35,7 +39,10 @@ let package = Package(
         .target(name: "Deciding", dependencies: ["Base", "Learning", "Scaling"], swiftSettings: strict),
         .target(name: "ClusterModel", dependencies: ["Base", "Scaling"], swiftSettings: strict),
         .target(
-            name: "Agents", dependencies: ["Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling"],
+            name: "Agents",
+            dependencies: [
+                "Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict),
         .target(
             name: "Experiments",
@@ -44,28 +51,46 @@ let package = Package(
         .target(
             name: "BasePolicy", dependencies: ["Learning"], exclude: ["base.json"],
             resources: [.embedInCode("base.policy"), .embedInCode("base.encoder")], swiftSettings: strict),
+        .target(
+            name: "Operations",
+            dependencies: [
+                "Agents", "Base", "Deciding", "Learning", "Scaling", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .target(name: "CStore", linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("z")]),
         .target(
-            name: "Store", dependencies: ["Agents", "CStore", "Base", "Deciding", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift")],
+            name: "Store",
+            dependencies: [
+                "Agents", "CStore", "Base", "Deciding", "Operations", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             resources: [.embedInCode("Migrations")], swiftSettings: strict),
         .target(
             name: "API",
             dependencies: [
-                "HTTPServer", "Agents", "Base", "Deciding", "Store", "Scaling", "Learning", "Neural", "CJSON",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "HTTPServer", "Agents", "Base", "Deciding", "Operations", "Scaling", "Learning", "Neural", "CJSON",
+                .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Public")], swiftSettings: strict),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "Recommender", dependencies: ["CCurl", "Scaling"], swiftSettings: strict),
         .target(
             name: "Service",
-            dependencies: ["API", "Base", "Store", "Agents", "BasePolicy", "HTTPServer", "Learning", "Recommender", "Scaling"],
+            dependencies: [
+                "API", "Base", "Store", "Agents", "BasePolicy", "HTTPServer", "Learning", "Operations", "Recommender", "Scaling", "Yams",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "aware",
             dependencies: [
                 "Service", "Agents", "API", "Base", "ClusterModel", "Deciding", "Experiments", "Store", "HTTPServer", "BasePolicy", "Recommender", "Scaling", "Learning", "Neural",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "aware-bench",
@@ -73,6 +98,7 @@ let package = Package(
             resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
         .target(name: "CCounter", path: "Tests/CCounter"),
         .target(name: "CFaultyDisk", path: "Tests/CFaultyDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .testTarget(name: "HouseTests", swiftSettings: strict),
         .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "CLinux", "CCounter"], swiftSettings: strict),
         .testTarget(
             name: "DecidingTests", dependencies: ["Base", "Deciding", "Learning", "Scaling"], swiftSettings: strict),
@@ -84,20 +110,20 @@ let package = Package(
             dependencies: ["Agents", "Base", "ClusterModel", "Deciding", "Experiments", "Scaling", "Neural", "Learning"],
             swiftSettings: strict),
         .testTarget(
-            name: "AgentsTests", dependencies: ["Agents", "Base", "CCounter", "BasePolicy", "ClusterModel", "Deciding", "Experiments", "Store", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
+            name: "AgentsTests", dependencies: ["Agents", "Base", "Operations", "CCounter", "BasePolicy", "ClusterModel", "Deciding", "Experiments", "Store", "Learning", "Neural", "Scaling"], exclude: ["Scenarios"],
             swiftSettings: strict),
         .testTarget(
             name: "StoreTests",
             dependencies: [
-                "Store", "Agents", "Base", "CFaultyDisk", "CStore", "Deciding", "Scaling", .product(name: "GRDB", package: "GRDB.swift"),
+                "Store", "Agents", "Base", "CFaultyDisk", "CStore", "Deciding", "Operations", "Scaling", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Base", "BasePolicy", "CJSON", "Deciding", "HTTPServer", "Service", "Scaling", "Agents", "Store", "Learning", "Neural",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "API", "Base", "BasePolicy", "CJSON", "Deciding", "HTTPServer", "Operations", "Service", "Scaling", "Agents", "Store", "Learning", "Neural",
+                .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .testTarget(name: "RecommenderTests", dependencies: ["Recommender", "Scaling"], swiftSettings: strict),

@@ -1,5 +1,6 @@
 // The conventions of every list: `{items, nextCursor}`, newest first, `limit`, `cursor`, `since`, `until`.
 
+import Base
 import HTTPServer
 
 enum Listing {
@@ -25,7 +26,7 @@ enum Listing {
     }
 
     /// Reads the page from the query; reports everything that is wrong with it.
-    static func page(_ request: borrowing Request) throws(Refusal) -> Page {
+    static func page(_ request: borrowing Request) throws(APIError) -> Page {
         var page = Page()
         var errors: [ProblemItem] = []
         if let text = request.query("limit") {
@@ -58,7 +59,7 @@ enum Listing {
                         detail: "\(name)=\(text.prefix(40)) is not an RFC 3339 time such as 2026-11-21T01:20:00Z."))
             }
         }
-        guard errors.isEmpty else { throw Refusal(.badRequest, DecideRoute.detail(of: errors), errors: errors) }
+        guard errors.isEmpty else { throw APIError(.badRequest, APIError.summary(of: errors), errors: errors) }
         return page
     }
 
@@ -75,8 +76,8 @@ enum Listing {
     static func answer(
         _ request: borrowing Request, _ response: inout Response, _ api: APIContext,
         _ make: @escaping @Sendable (Page) throws -> Result
-    ) -> Outcome {
-        do throws(Refusal) {
+    ) -> HandlerResult {
+        do throws(APIError) {
             let page = try page(request)
             return api.polled(request) { ResponseBytes(body: body(try make(page))) }
         } catch {
@@ -89,7 +90,7 @@ enum Listing {
     static func later(
         _ request: borrowing Request, _ response: inout Response, _ api: APIContext,
         _ make: @escaping @Sendable (String, Page) throws -> Result
-    ) -> Outcome {
+    ) -> HandlerResult {
         let name = request.parameter(0)
         return answer(request, &response, api) { page in try make(name, page) }
     }

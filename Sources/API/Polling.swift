@@ -1,10 +1,11 @@
 // Answers that are asked for again and again: tagged by their content, and 304 for whoever has them already.
 
+import Base
 import HTTPServer
 
 extension APIContext {
     /// Answers a GET from the background queue, with an entity tag; 304 if the request knows it (RFC 9110 13.1.2).
-    func polled(_ request: borrowing Request, _ work: @escaping @Sendable () throws -> ResponseBytes) -> Outcome {
+    func polled(_ request: borrowing Request, _ work: @escaping @Sendable () throws -> ResponseBytes) -> HandlerResult {
         let known = request.header("if-none-match")
         return later(request) { try work().tagged(known: known) }
     }
@@ -14,9 +15,8 @@ extension ResponseBytes {
     /// The same with a weak tag (the bytes on the wire may be compressed or not), or 304 without a body.
     func tagged(known: String?) -> ResponseBytes {
         guard status == .ok else { return self }
-        // 64-bit FNV-1a: two versions of one list that collide would only show the older one until the next change.
-        let hash = body.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
-        let tag = "\"\(String(hash, radix: 16))\""
+        // Two versions of one list whose checksums collide would only show the older one until the next change.
+        let tag = "\"\(String(FNV1a.hash(body), radix: 16))\""
         var answer = self
         answer.headers.append(("ETag", "W/" + tag))
         if let known, Self.list(known, contains: tag) {

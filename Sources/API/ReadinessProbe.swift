@@ -29,7 +29,7 @@ final class ReadinessProbe: Sendable {
     func answer(
         _ request: borrowing Request, _ response: inout Response, isVerbose: Bool, server: Server,
         _ probe: @escaping @Sendable () -> Result
-    ) -> Outcome {
+    ) -> HandlerResult {
         let deferral = request.deferral()
         let (result, starts) = state.withLock { state -> (Result?, Bool) in
             if let result = state.result, DispatchTime.now().uptimeNanoseconds &- state.made < Self.freshNanoseconds {
@@ -40,7 +40,7 @@ final class ReadinessProbe: Sendable {
             return (nil, !state.isRunning)
         }
         if let result {
-            Refusal(isVerbose ? result.verbose : result.short).write(to: response)
+            APIError(isVerbose ? result.verbose : result.short).write(to: response)
             return .respond
         }
         if starts { queue.async { [self] in run(probe, server) } }

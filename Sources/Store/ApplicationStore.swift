@@ -3,34 +3,8 @@
 import Agents
 import Foundation
 import GRDB
+import Operations
 import Synchronization
-
-/// A row of the table `application`.
-public struct StoredApplication: Sendable, Equatable {
-    public var id: Int64
-    public var name: String
-    /// The profile as JSON.
-    public var profile: String
-    public var revision: Int
-    public var created: Double
-    /// False when the row does not fit its checksum.
-    public var isSound = true
-}
-
-/// Stored state that does not fit its checksum.
-public struct StoredDamage: Error, CustomStringConvertible {
-    public let description: String
-}
-
-/// What an agent continues from after a restart.
-public struct StoredAgent: Sendable {
-    /// The agent's encoded state as of its last episode end, `nil` when no episode ended yet.
-    public var state: [UInt8]?
-    /// Decisions since then, oldest first.
-    public var decisions: [Decision]
-    /// Last finished episode.
-    public var episode: EpisodeSummary?
-}
 
 extension Database {
     public func applications() throws -> [StoredApplication] {

@@ -3,38 +3,19 @@
 import Agents
 import Foundation
 import GRDB
-
-/// An event with the name of its application.
-public struct NamedEvent: Sendable {
-    public var event: Event
-    /// `nil` for what concerns all applications.
-    public var application: String?
-}
-
-/// Which entries of a log are asked for, newest first.
-public struct LogFilter: Sendable {
-    public var application: String?
-    public var kind: String?
-    /// Only ids below this.
-    public var before = Int64.max
-    public var since = -Double.infinity
-    public var until = Double.infinity
-    public var limit = 50
-
-    public init() {}
-}
+import Operations
 
 extension Database {
     /// Writes an entry and the event that goes with it (`kind` control; from: the actor, to: the action).
     static func insert(_ entry: AuditEntry, of application: Int64?, into db: GRDB.Database) throws {
         try db.execute(
             sql: "INSERT INTO audit (time, actor, action, application, reason, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            arguments: [entry.time, entry.actor, entry.action, entry.application, entry.reason, entry.detail])
+            arguments: [entry.time, entry.operatorName, entry.action, entry.application, entry.reason, entry.detail])
         try db.execute(
             sql: """
                 INSERT INTO event (time, application, episode, kind, origin, target, reason, figures)
                 VALUES (?, ?, NULL, 'control', ?, ?, ?, '{}')
-                """, arguments: [entry.time, application, entry.actor, entry.action, entry.reason])
+                """, arguments: [entry.time, application, entry.operatorName, entry.action, entry.reason])
     }
 
     public func audit(_ filter: LogFilter) throws -> [AuditEntry] {
@@ -48,7 +29,7 @@ extension Database {
                     """, arguments: Self.arguments(filter)
             ).map { row in
                 var entry = AuditEntry(
-                    time: row["time"], actor: row["actor"], action: row["action"], application: row["application"],
+                    time: row["time"], operatorName: row["actor"], action: row["action"], application: row["application"],
                     reason: row["reason"], detail: row["detail"])
                 entry.id = row["id"]
                 return entry

@@ -3,51 +3,8 @@
 import Agents
 import Foundation
 import GRDB
+import Operations
 import Scaling
-
-/// Demands on one application, with their reasons.
-public struct StoredControl: Sendable, Equatable {
-    public enum Mode: String, Sendable, CaseIterable { case running, pause, freezeDown, freezeUp }
-
-    public struct Pin: Sendable, Equatable {
-        public var allocation: Allocation
-        /// Seconds since 1970, `nil` for good.
-        public var until: Double?
-        public var reason: String
-        public var actor: String
-        public var created: Double
-
-        public init(allocation: Allocation, until: Double?, reason: String, actor: String, created: Double) {
-            self.allocation = allocation
-            self.until = until
-            self.reason = reason
-            self.actor = actor
-            self.created = created
-        }
-    }
-
-    public var mode = Mode.running
-    public var modeReason = ""
-    public var pin: Pin?
-    public var approved: Allocation?
-    /// Episodes up to this number end at the next decision.
-    public var episodeEnded = 0
-
-    public init() {}
-}
-
-/// Why the rules act everywhere.
-public struct StoredKillSwitch: Sendable, Equatable {
-    public var reason: String
-    public var actor: String
-    public var created: Double
-
-    public init(reason: String, actor: String, created: Double) {
-        self.reason = reason
-        self.actor = actor
-        self.created = created
-    }
-}
 
 extension Database {
     /// Every controlled application's demands, by application.
@@ -79,7 +36,7 @@ extension Database {
                 all[row["application"], default: StoredControl()].pin = StoredControl.Pin(
                     allocation: Allocation(
                         replicas: row["replicas"], cpuMillicores: row["cpu"], memoryBytes: row["memory"]),
-                    until: row["until"], reason: row["reason"], actor: row["actor"], created: row["created"])
+                    until: row["until"], reason: row["reason"], operatorName: row["actor"], created: row["created"])
             }
             return all
         }
@@ -88,7 +45,7 @@ extension Database {
     public func killSwitch() throws -> StoredKillSwitch? {
         try pool.read { db in
             try Row.fetchOne(db, sql: "SELECT * FROM killSwitch").map {
-                StoredKillSwitch(reason: $0["reason"], actor: $0["actor"], created: $0["created"])
+                StoredKillSwitch(reason: $0["reason"], operatorName: $0["actor"], created: $0["created"])
             }
         }
     }
@@ -111,7 +68,7 @@ extension Database {
                     sql: "INSERT INTO pin (application, replicas, cpu, memory, until, reason, actor, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     arguments: [
                         application, pin.allocation.replicas, pin.allocation.cpuMillicores, pin.allocation.memoryBytes,
-                        pin.until, pin.reason, pin.actor, pin.created,
+                        pin.until, pin.reason, pin.operatorName, pin.created,
                     ])
             }
             try Self.insert(entry, of: application, into: db)
@@ -126,7 +83,7 @@ extension Database {
             if let killSwitch {
                 try db.execute(
                     sql: "INSERT INTO killSwitch VALUES (1, ?, ?, ?)",
-                    arguments: [killSwitch.reason, killSwitch.actor, killSwitch.created])
+                    arguments: [killSwitch.reason, killSwitch.operatorName, killSwitch.created])
             }
             try Self.insert(entry, of: nil, into: db)
         }

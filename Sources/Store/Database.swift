@@ -1,10 +1,13 @@
 // Opens the one data file: settings, migrations, a lock against a second server.
 
+import Agents
 import CStore
 import Dispatch
 import Foundation
 import GRDB
 import GRDBSQLite
+import Logging
+import Operations
 import Synchronization
 
 /// The SQLite file of a data folder. One connection does all writes; a second one copies the log back, in a way that
@@ -14,7 +17,8 @@ public final class Database: Sendable {
     public enum Durability: String, Sendable, CaseIterable { case normal, full }
 
     /// Connections that read at the same time.
-    public static let readers = 2
+    static let readers = 2
+    public var readersMax: Int { Self.readers }
 
     public enum Failure: Error, CustomStringConvertible {
         case folder(String, reason: String)
@@ -80,6 +84,7 @@ public final class Database: Sendable {
     let maintenance = DispatchQueue(label: "aware.maintenance", qos: .utility)
     public let path: String
     private let durability: Durability
+    let log: Logger
     private let checkpointPages: Int
     private let lockDescriptor: Int32
     /// In a structure: a function alone in a Mutex would be wrapped once more by every access.
@@ -96,8 +101,10 @@ public final class Database: Sendable {
     }
 
     public init(
-        folder: String, durability: Durability = .normal, checkpointPages: Int = Database.checkpointPages
+        folder: String, durability: Durability = .normal, checkpointPages: Int = Database.checkpointPages,
+        log: Logger = .silent
     ) throws {
+        self.log = log
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
@@ -116,7 +123,7 @@ public final class Database: Sendable {
             let connections = try connect()
             state.withLock { $0.connections = connections }
             switch try Migrations.origin(of: connections.pool) {
-            case .ours: try Migrations.apply(to: connections.pool)
+            case .ours: try Migrations.apply(to: connections.pool, log)
             case .newer: throw Failure.newer(path)
             case .foreign: throw Failure.foreign(path)
             }
@@ -246,3 +253,5 @@ public final class Database: Sendable {
         try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 0") }
     }
 }
+
+extension Database: ServerStore {}

@@ -81,7 +81,7 @@ extension Database: DecisionSink {
         // An application may be deleted while its last decisions are on their way: they must not fail the others.
         if let closed = pending.closed {
             try insert(closed.summary, into: db)
-            if try hasOutcomes(since: closed.summary.number, of: pending.application, in: db) {
+            if try hasFeedback(since: closed.summary.number, of: pending.application, in: db) {
                 try recount(episode: closed.summary.number, of: pending.application, in: db)
             }
             try db.cachedStatement(
@@ -103,7 +103,7 @@ extension Database: DecisionSink {
                 """
         ).execute(arguments: [
             episode.application, episode.number, episode.started, episode.ended, episode.steps, episode.closing,
-            episode.stage.rawValue, episode.actor.rawValue, episode.modelVersion, episode.reward, episode.rulesReward,
+            episode.stage.rawValue, episode.controller.rawValue, episode.modelVersion, episode.reward, episode.rulesReward,
             episode.violations,
         ])
     }
@@ -223,7 +223,7 @@ extension Database {
         EpisodeSummary(
             application: row["application"], number: row["number"], started: row["started"], ended: row["ended"],
             steps: row["steps"], closing: row["closing"], stage: Stage(rawValue: row["stage"]) ?? .initialized,
-            actor: EpisodeSummary.Actor(rawValue: row["actor"]) ?? .rules, modelVersion: row["modelVersion"],
+            controller: EpisodeSummary.Controller(rawValue: row["actor"]) ?? .rules, modelVersion: row["modelVersion"],
             reward: row["reward"], rulesReward: row["rulesReward"], violations: row["violations"])
     }
 }

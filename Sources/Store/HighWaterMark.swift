@@ -8,6 +8,7 @@
 import Base
 import Foundation
 import GRDB
+import Logging
 import Synchronization
 
 /// What a start found to be missing.
@@ -145,6 +146,7 @@ extension Database {
 
     /// Notes damaged state of an application, for operators; a store that cannot be written does not matter here.
     public func noteDamage(of application: Int64?, _ reason: String) {
+        log.error("damage", metadata: ["reason": "\(reason)"])
         try? write { try Self.insertAlarm("damage", reason, of: application, at: Date().timeIntervalSince1970, into: $0) }
         announceEvents()
     }

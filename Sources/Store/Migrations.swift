@@ -1,6 +1,7 @@
 // The schema's history, embedded in the binary from `migrations/`: forward only, each file in one transaction.
 
 import GRDB
+import Logging
 
 enum Migrations {
     /// Every file of `migrations/`, in order.
@@ -27,7 +28,12 @@ enum Migrations {
         }
     }
 
-    static func apply(to pool: DatabasePool) throws { try migrator.migrate(pool) }
+    static func apply(to pool: DatabasePool, _ log: Logger) throws {
+        let applied = try pool.read(migrator.appliedIdentifiers)
+        try migrator.migrate(pool)
+        let new = files.map(\.name).filter { !applied.contains($0) }
+        if !new.isEmpty { log.notice("migrated the database", metadata: ["migrations": "\(new.joined(separator: " "))"]) }
+    }
 
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()

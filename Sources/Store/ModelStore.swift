@@ -3,6 +3,7 @@
 import Agents
 import Foundation
 import GRDB
+import Operations
 
 extension Database: EpisodeStore {
     public func episodes(of application: Int64, after number: Int, limit: Int) throws -> [EpisodeSummary] {

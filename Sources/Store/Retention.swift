@@ -43,7 +43,7 @@ extension Database {
         // What fails, for want of space or because of a fault, is tried again in the next round.
         if finishedRows.load(ordering: .relaxed) >= Self.compactionRows {
             finishedRows.store(0, ordering: .relaxed)
-            try? compact()
+            _ = try? compact()
         }
         if number % Self.forgettingRounds == 0 { try? forget(retention, at: now()) }
         maintenance.asyncAfter(deadline: .now() + Self.rounds) { [self] in round(number + 1, retention, now) }

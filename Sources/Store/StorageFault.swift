@@ -8,6 +8,7 @@ import Dispatch
 import Foundation
 import GRDB
 import GRDBSQLite
+import Logging
 import Synchronization
 
 /// Why the store takes no writes at the moment; it tries to overcome it by itself.
@@ -60,6 +61,9 @@ extension Database {
             state.fault = StorageFault(reason: "\(error)", since: Date().timeIntervalSince1970)
             return true
         }
+        if isFirst {
+            log.error("the database takes no writes until it has been opened anew", metadata: ["error": "\(error)"])
+        }
         if isFirst { recovery.async { [self] in reopen() } }
     }
 
@@ -74,6 +78,7 @@ extension Database {
             // Every page of the log once more, and a sync: only now it is known that the disk keeps what it is given.
             try new.pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
             state.withLock { $0.fault = nil }
+            log.notice("the database takes writes again")
         } catch {
             state.withLock { state in
                 guard let fault = state.fault else { return }

@@ -73,7 +73,7 @@ struct DemoCommand: AsyncParsableCommand {
         var options = try common.serviceOptions(defaultData: Self.temporaryFolder(), defaultListen: "127.0.0.1:0")
         options.followsObservedTime = true
         let world = try makeWorld(seed: options.seed)
-        let service = try Service.start(options)
+        let service = try PolicyServer.start(options)
         guard let base = service.urls.first(where: { $0.hasPrefix("http") }) else {
             throw ValidationError("The demo talks HTTP over TCP; give --listen ADDRESS:PORT.")
         }

@@ -55,7 +55,7 @@ final class EvaluationRun: Sendable {
         _ algorithm: TrainedAlgorithm, episodes: Int, seeds: Int, seed: UInt64, traces: [LoadTrace]
     ) async -> (arms: [Arm], curves: [LearningCurve]) {
         progress.begin("training", total: seeds * episodes)
-        await spread(seeds) { [self] index in
+        await inParallel(seeds) { [self] index in
             let own = seed &+ UInt64(index)
             var curriculum = ClusterCurriculum(
                 applications: ClusterCurriculum.applications(
@@ -136,7 +136,7 @@ final class EvaluationRun: Sendable {
         }
         progress.begin("playing", total: units.count)
         let work = units
-        await spread(work.count) { [self] index in
+        await inParallel(work.count) { [self] index in
             let cell = scenario.play(work[index].arm, application: work[index].application)
             state.withLock { state in
                 state.cells.append(cell)
@@ -152,7 +152,7 @@ final class EvaluationRun: Sendable {
         let study = BillStudy(scenario)
         let cells = Mutex([Int: BillStudy.Cell]())
         progress.begin("frontier", total: scenario.applications.count)
-        await spread(scenario.applications.count) { [progress] index in
+        await inParallel(scenario.applications.count) { [progress] index in
             let cell = study.cell(index, policies: policies, part: .test)
             cells.withLock { $0[index] = cell }
             progress.advance(by: 1)
@@ -162,7 +162,7 @@ final class EvaluationRun: Sendable {
     }
 
     /// Runs `count` units on `jobs` threads, in order, until all are done or `stop` was called.
-    private func spread(_ count: Int, _ unit: @escaping @Sendable (Int) -> Void) async {
+    private func inParallel(_ count: Int, _ unit: @escaping @Sendable (Int) -> Void) async {
         await withCheckedContinuation { continuation in
             // Not on the cooperative pool: a unit computes for seconds.
             Thread.detachNewThread { [self] in

@@ -63,17 +63,17 @@ struct ReproduceCommand: AsyncParsableCommand {
         let started = ContinuousClock.now
         let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         let encoder = try BasePolicy.encoder()
-        let laboratory = Laboratory(
+        let context = ExperimentContext(
             base: try basePolicy(),
             encoder: BaseEncoder(size: encoder.encoder.embeddingSize) { encoder.embedding(of: $0) }, traces: loads,
-            sizes: quick ? .quick : Laboratory.Sizes(), seed: seed,
+            sizes: quick ? .quick : ExperimentContext.Sizes(), seed: seed,
             publishedCurves: publishedCurves(progress),
-            spread: Self.spread(over: threads)
+            parallelFor: Self.parallelFor(over: threads)
         ) { title, done, total in
             if done == 0 { progress.begin(title, total: total) } else { progress.advance(by: 1) }
         }
         let chosen = Experiments.all.filter { experiment == .all || $0.id == experiment.rawValue }
-        let reports = await Self.onThread { chosen.map { $0.run(in: laboratory) } }
+        let reports = try await Self.onThread { Result { try chosen.map { try $0.run(in: context) } } }.get()
         progress.finish()
         if let plot { try ReproductionOutput(reports: reports).writePlots(to: plot) }
         if json {
@@ -115,7 +115,7 @@ struct ReproduceCommand: AsyncParsableCommand {
     }
 
     /// Units of a piece of work on so many threads, each taking the next one when it is free.
-    private static func spread(over threads: Int) -> ParallelFor {
+    private static func parallelFor(over threads: Int) -> ParallelFor {
         { count, unit in
             // They are all done when this returns.
             withoutActuallyEscaping(unit) { unit in

@@ -3,7 +3,10 @@
 import ArgumentParser
 import Dispatch
 import Foundation
+import Logging
 import Service
+import ServiceLifecycle
+import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,17 +29,37 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
+        let settings = try common.settings()
+        let options = try common.serviceOptions()
+        let environment = ProcessInfo.processInfo.environment
+        options.log.info(
+            "configuration",
+            metadata: Dictionary(uniqueKeysWithValues: settings.inForce().map { ($0.name, "\($0.value)") }))
+        for variable in Settings.unknown(in: environment) {
+            options.log.warning("no setting has this name", metadata: ["variable": "\(variable)"])
+        }
+        let server = try PolicyServer.start(options)
+        announce(server)
+        var configuration = ServiceGroupConfiguration(
+            services: [.init(service: server)], gracefulShutdownSignals: [.sigterm, .sigint], logger: options.log)
+        configuration.maximumGracefulShutdownDuration = .seconds(90)
+        let group = ServiceGroup(configuration: configuration)
+        // The group takes the first signal; this makes a second one end the process at once.
         let signals = TerminationSignals()
-        let service = try Service.start(try common.serviceOptions())
-        for address in service.urls { print("aware serves \(address)") }
-        print("data file: \(service.dataFile) (\(service.storage))")
-        if let notice = service.startNotice { FileHandle.standardError.write(Data("aware: \(notice)\n".utf8)) }
-        if service.followsObservedTime {
+        try await group.run()
+        withExtendedLifetime(signals) {}
+    }
+
+    /// What a person wants to know first: where the page is, where the data is, and what to type.
+    private func announce(_ server: PolicyServer) {
+        for address in server.urls { print("aware serves \(address)") }
+        print("data file: \(server.dataFile) (\(server.storage))")
+        if server.followsObservedTime {
             print("clock:     observed: time is what the observations say; one without a time is one step later")
         }
-        let (served, reserved) = service.connections
+        let (served, reserved) = server.connections
         print("connections: \(served) at once, and \(reserved) more for health and control (ulimit -n)")
-        if let base = service.urls.first(where: { $0.hasPrefix("http") }) {
+        if let base = server.urls.first(where: { $0.hasPrefix("http") }) {
             print(
                 """
                 try:       curl -s \(base)v1/applications/shop-web/decisions -H 'Content-Type: application/json' \\
@@ -44,9 +67,6 @@ struct ServeCommand: AsyncParsableCommand {
                 """)
         }
         fflush(nil)
-        await signals.wait()
-        FileHandle.standardError.write(Data("aware: stopping (a second signal stops at once)\n".utf8))
-        try await service.stop()
     }
 }
 

@@ -31,7 +31,7 @@ struct ClusterTraining: Sendable {
     private let command: TrainCommand
     private let options: ClusterTrainer.Options
     private let traces: [LoadTrace]
-    private let spread: ParallelFor
+    private let parallelFor: ParallelFor
 
     init(_ command: TrainCommand) throws {
         self.command = command
@@ -42,11 +42,11 @@ struct ClusterTraining: Sendable {
         self.options = options
         traces = try command.traces.map(TraceFolder.read) ?? []
         let threads = command.threads ?? ProcessInfo.processInfo.activeProcessorCount
-        spread = threads == 1 ? sequentially : Self.spread(over: threads)
+        parallelFor = threads == 1 ? sequentially : Self.parallelFor(over: threads)
     }
 
     /// Spreads units over threads; each takes the next one that is left.
-    private static func spread(over threads: Int) -> ParallelFor {
+    private static func parallelFor(over threads: Int) -> ParallelFor {
         { count, unit in
             // Dispatch wants a Sendable closure; the units of a spread touch nothing in common.
             nonisolated(unsafe) let unit = unit
@@ -91,7 +91,7 @@ struct ClusterTraining: Sendable {
         if state.candidates.contains(where: \.scores.isEmpty) {
             progress.say("judging on \(SyntheticApplication.validation.count) applications")
             let policies = try state.candidates.map { try Policy(decoding: $0.policy) }
-            let scores = ClusterValidation(traces: traces).score(policies, spread: spread)
+            let scores = ClusterValidation(traces: traces).score(policies, parallelFor: parallelFor)
             for index in state.candidates.indices { state.candidates[index].scores = scores[index] }
             try file?.write(state)
         }
@@ -109,7 +109,7 @@ struct ClusterTraining: Sendable {
         var trainer = EncoderTrainer(seed: candidate.seed)
         progress.begin("encoder", total: EncoderTrainer.Options().epochs)
         _ = trainer.train(
-            on: curriculum(seed: candidate.seed).applications, policy: policy, traces: traces, spread: spread
+            on: curriculum(seed: candidate.seed).applications, policy: policy, traces: traces, parallelFor: parallelFor
         ) { _ in progress.advance(by: 1) }
         progress.finish()
         let explained = trainer.explained(
@@ -127,7 +127,7 @@ struct ClusterTraining: Sendable {
         if let bytes = state.trainer { try trainer.restore(from: bytes) }
         let interval = max(1, options.updates / 100)
         while !trainer.isDone {
-            state.add(trainer.update(spread: spread), interval: interval)
+            state.add(trainer.update(parallelFor: parallelFor), interval: interval)
             progress.advance(by: 1)
             if trainer.isAtCheckpoint, !trainer.isDone {
                 state.trainer = trainer.encode()

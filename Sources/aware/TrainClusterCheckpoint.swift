@@ -18,7 +18,7 @@ struct ClusterCheckpoint {
 
     struct State {
         var candidates: [ClusterTraining.Candidate] = []
-        /// The running seed: its trainer at the last renewal of its seats, and its curve so far.
+        /// The running seed: its trainer at the last renewal of its workers, and its curve so far.
         var trainer: [UInt8]?
         var curve: [ClusterTraining.Point] = []
         /// Updates of the running seed.

@@ -5,6 +5,8 @@ import Service
 import Testing
 
 @testable import API
+import Base
+import Operations
 
 @Suite(.serialized) struct RestIdempotencyTests {
     private let path = "/v1/applications/shop"
@@ -148,7 +150,7 @@ import Testing
             let first = try await decide(0, "k")
             #expect(try await decide(0, "k").body == first.body)
             #expect(try await decide(3600, "other").status == 200)
-            let last = try await decide(IdempotencyDesk.keptSeconds + 60, "third")
+            let last = try await decide(IdempotencyLimits.keptSeconds + 60, "third")
             #expect(last.status == 200)
             let anew = try await decide(0, "k")
             #expect(anew.headers["idempotency-replayed"] == nil, "a day later the key is free: \(anew.text)")

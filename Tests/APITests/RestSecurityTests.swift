@@ -242,7 +242,7 @@ import Testing
         var options = ServiceOptions()
         options.dataFolder = NSTemporaryDirectory() + "aware-open-\(UUID().uuidString)"
         options.listen = [try ListenAddress("0.0.0.0:0")]
-        #expect(throws: Service.Refusal.self) { try Service.start(options) }
+        #expect(throws: StartupError.self) { try PolicyServer.start(options) }
         #expect(!FileManager.default.fileExists(atPath: options.dataFolder), "a refused start leaves nothing behind")
     }
 

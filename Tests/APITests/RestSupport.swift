@@ -34,7 +34,7 @@ struct RestAnswer {
 
 /// A running service; `restart` keeps its data.
 final class RestServer {
-    private var service: Service
+    private var service: PolicyServer
     let folder: String
     private let adjust: (inout ServiceOptions) -> Void
     private(set) var port: UInt16 = 0
@@ -46,17 +46,17 @@ final class RestServer {
         port = Self.port(service)
     }
 
-    private static func start(_ folder: String, _ adjust: (inout ServiceOptions) -> Void) throws -> Service {
+    private static func start(_ folder: String, _ adjust: (inout ServiceOptions) -> Void) throws -> PolicyServer {
         var options = ServiceOptions()
         options.listen = [try ListenAddress("127.0.0.1:0")]
         options.dataFolder = folder
         options.loops = 1
         options.trainerThreads = 1
         adjust(&options)
-        return try Service.start(options)
+        return try PolicyServer.start(options)
     }
 
-    private static func port(_ service: Service) -> UInt16 {
+    private static func port(_ service: PolicyServer) -> UInt16 {
         service.addresses.compactMap { UInt16("\($0)".split(separator: ":").last ?? "") }.first ?? 0
     }
 

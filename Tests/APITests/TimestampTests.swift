@@ -4,6 +4,7 @@ import Foundation
 import Testing
 
 @testable import API
+import Base
 
 @Suite struct TimestampTests {
     private static func seconds(_ text: String) -> Double? {

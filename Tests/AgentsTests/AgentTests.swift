@@ -123,15 +123,15 @@ import Testing
             ActivePolicy(
                 stage: .serving, policy: .random(seed: 1, scale: 0.1), version: 4, explores: false, rulesReward: 0.5))
         var context = DecisionContext(table: table)
-        var actors: [EpisodeSummary.Actor] = []
+        var controllers: [EpisodeSummary.Controller] = []
         for seq in Int64(1)...120 {
             let decision = try Self.decide(agent, .make(), at: 1_780_000_000 + 60 * Double(seq), seq: seq, &context)
             #expect(decision.exploring == false)
-            if decision.step == 0 { actors.append(decision.actor) }
-            if decision.actor == .control { #expect(decision.source != .policy) }
+            if decision.step == 0 { controllers.append(decision.controller) }
+            if decision.controller == .control { #expect(decision.source != .policy) }
         }
-        #expect(actors.count == 40)
-        #expect(actors.filter { $0 == .control }.count == 4 && !actors.contains(.rules))
+        #expect(controllers.count == 40)
+        #expect(controllers.filter { $0 == .control }.count == 4 && !controllers.contains(.rules))
     }
 
     @Test func aDryRunLeavesTheAgentAsItWas() throws {

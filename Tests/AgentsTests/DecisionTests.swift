@@ -13,7 +13,7 @@ extension Decision {
         let three = Allocation(replicas: 3, cpuMillicores: 512, memoryBytes: 512 << 20)
         return Decision(
             seq: 2, clientID: nil, application: 1, previous: 1, time: 1_780_000_000, episode: 1, step: 1,
-            observation: .make(), stage: .offline, source: .rules, modelVersion: 0, actor: .rules, exploring: false,
+            observation: .make(), stage: .offline, source: .rules, modelVersion: 0, controller: .rules, exploring: false,
             current: three, proposed: three, desired: three, reason: .allCases[0], reward: 0.8, policy: nil,
             rules: three,
             guards: [], warnings: [],
@@ -54,7 +54,7 @@ extension Decision {
         decision.observation.done = dice.below(2) == 0
         decision.stage = .allCases.randomElement(using: &dice)!
         decision.source = .allCases.randomElement(using: &dice)!
-        decision.actor = .allCases.randomElement(using: &dice)!
+        decision.controller = .allCases.randomElement(using: &dice)!
         decision.modelVersion = dice.below(1 << 30)
         decision.exploring = dice.below(2) == 0
         decision.current = allocation()

@@ -31,22 +31,22 @@ import Testing
             let before = try episode(1)
             #expect(before == Self.mean(rewards))
 
-            let late = DecisionOutcome(applied: true, reward: 0.125)
-            let (_, correction) = try database.insert(late, of: 3, application: id, at: 0)
+            let late = DecisionFeedback(applied: true, reward: 0.125)
+            let (_, correction) = try database.insert(late, on: 3, application: id, at: 0)
             rewards[2] = 0.125
             #expect(try episode(1) == Self.mean(rewards))
             #expect(correction == EpisodeCorrection(episode: 1, before: before, after: Self.mean(rewards)))
-            #expect(try database.insert(late, of: 3, application: id, at: 1).correction == nil, "the same news twice")
+            #expect(try database.insert(late, on: 3, application: id, at: 1).correction == nil, "the same news twice")
 
             // What was not carried out earned nothing that can be credited to it.
-            _ = try database.insert(DecisionOutcome(applied: false, reward: nil), of: 5, application: id, at: 2)
+            _ = try database.insert(DecisionFeedback(applied: false, reward: nil), on: 5, application: id, at: 2)
             rewards[4] = nil
             #expect(try episode(1) == Self.mean(rewards))
 
             // While the episode runs, news of any of its decisions count at its end.
             for _ in 0..<3 { try await decide() }
             #expect(
-                try database.insert(DecisionOutcome(applied: true, reward: 0.5), of: 8, application: id, at: 3)
+                try database.insert(DecisionFeedback(applied: true, reward: 0.5), on: 8, application: id, at: 3)
                     .correction == nil)
             rewards[7] = 0.5
             for _ in 0..<3 { try await decide() }

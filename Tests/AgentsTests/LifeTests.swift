@@ -35,13 +35,13 @@ import Testing
             try #require(judgement.figures["judgedDifference"]), try #require(judgement.figures["judgedError"])
         )
         #expect(difference >= error && judgement.figures["judgedWindows"] ?? 0 >= 10)
-        #expect(life.rewards.prefix(judgement.episode ?? 0).allSatisfy { $0.actor == .rules })
+        #expect(life.rewards.prefix(judgement.episode ?? 0).allSatisfy { $0.controller == .rules })
         let version = try #require(life.store.model(of: 1, version: 1))
         #expect(version.diagnostics["judgedDifference"] == difference && version.diagnostics["base"] == 1)
         #expect(Self.transitions(life).map(\.to) == ["offline", "online", "serving"])
         // Once it serves, one episode in ten is still the rules', so that what they earn is known.
         for _ in 0..<20 { try life.episode() }
-        #expect(life.rewards.suffix(20).count { $0.actor == .control } == 2)
+        #expect(life.rewards.suffix(20).count { $0.controller == .control } == 2)
         let served = life.rewards.suffix(20).reduce(0) { $0 + $1.servedValue }
         #expect(served > life.rewards.suffix(20).reduce(0) { $0 + $1.rulesValue })
     }
@@ -49,7 +49,7 @@ import Testing
     @Test func withoutABasePolicyTheApplicationPractisesWhereNobodyIsHurt() throws {
         let life = try Self.life(0, usesBase: false)
         #expect(try life.live(atMost: 20) { $0.stage == .online } != nil)
-        #expect(life.rewards.allSatisfy { $0.actor == .rules })
+        #expect(life.rewards.allSatisfy { $0.controller == .rules })
         let version = try #require(life.store.model(of: 1, version: 1))
         #expect(version.diagnostics["judgedDifference"] ?? -1 > 0)
         for _ in 0..<10 { try life.episode() }
@@ -83,7 +83,7 @@ import Testing
         #expect(life.rewards[80..<until].reduce(0) { $0 + $1.rules - $1.served } < 1.5, "in all, mean step rewards")
         // The step that the policy had already begun ends an episode of its own.
         try life.episode()
-        #expect(try life.episode().actor == .rules)
+        #expect(try life.episode().controller == .rules)
         #expect(try life.live(atMost: 60) { $0.stage == .serving } != nil, "retrained")
         for _ in 0..<40 { try life.episode() }
         #expect(life.rewards.suffix(40).reduce(0) { $0 + $1.served - $1.rules } > 0)
@@ -100,7 +100,7 @@ import Testing
             }
         }
         let stages = life.rewards.enumerated().map { index, rewards in
-            (x: Double(index + 1), y: rewards.actor == .policy ? 0.72 : 0.7)
+            (x: Double(index + 1), y: rewards.controller == .policy ? 0.72 : 0.7)
         }
         let plot = Plot(
             title: "\(change.name) after episode \(episode): noticed, stopped, retrained", xLabel: "episode",
@@ -121,7 +121,7 @@ import Testing
             let life = try Self.life(index, usesBase: true)
             _ = try life.live(atMost: 60) { $0.stage == .serving }
             for _ in 0..<200 { try life.episode() }
-            let rules = life.rewards.suffix(200).filter { $0.actor == .control }.reduce(0) { $0 + $1.rules } / 20
+            let rules = life.rewards.suffix(200).filter { $0.controller == .control }.reduce(0) { $0 + $1.rules } / 20
             let measured = try #require(life.table.activePolicy(of: 1)?.rulesReward)
             #expect(abs(measured - rules) < 0.01, "\(index): \(measured) against \(rules) under the rules alone")
         }
@@ -136,7 +136,7 @@ import Testing
         _ = try #require(try life.live(atMost: 60) { $0.stage == .serving })
         let before = life.events.count
         for _ in 0..<220 { try life.episode() }
-        #expect(life.rewards.suffix(220).allSatisfy { $0.actor == .policy })
+        #expect(life.rewards.suffix(220).allSatisfy { $0.controller == .policy })
         #expect(life.events.count == before, "\(life.events.dropFirst(before).map(SimulatedLife.line))")
         let rules = life.rewards.suffix(200).reduce(0) { $0 + $1.rules } / 200
         let modelled = try #require(life.table.activePolicy(of: 1)?.rulesReward)

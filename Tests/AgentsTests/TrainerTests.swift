@@ -8,6 +8,7 @@ import Store
 import Testing
 
 @testable import Agents
+import Operations
 
 @Suite(.serialized, .timeLimit(.minutes(2))) struct TrainerTests {
     /// Short episodes, short windows and thresholds that any sane policy reaches, so that all stages are passed.

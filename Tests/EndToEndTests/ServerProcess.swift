@@ -24,7 +24,7 @@ final class RunningProgram {
             .merging(environment) { $1 }
         outputPath =
             FileManager.default.temporaryDirectory.appendingPathComponent("aware-out-\(UUID().uuidString)").path
-        FileManager.default.createFile(atPath: outputPath, contents: nil)
+        _ = FileManager.default.createFile(atPath: outputPath, contents: nil)
         let file = FileHandle(forWritingAtPath: outputPath)
         process.standardOutput = file
         process.standardError = file

@@ -31,7 +31,7 @@ func withService<T>(
         options.loops = loops
         options.trainerThreads = 1
         options.followsObservedTime = followsObservedTime
-        return try Service.start(options)
+        return try PolicyServer.start(options)
     }
     let result: Result<T, any Error>
     do {

@@ -1,5 +1,6 @@
 // The paper's experiments in miniature: that they run, mean what they say, and do not depend on threads.
 
+import Agents
 @testable import Base
 @testable import Deciding
 import Dispatch
@@ -12,8 +13,8 @@ import Testing
 @testable import ClusterModel
 @testable import Experiments
 
-private var tiny: Laboratory.Sizes {
-    var sizes = Laboratory.Sizes.quick
+private var tiny: ExperimentContext.Sizes {
+    var sizes = ExperimentContext.Sizes.quick
     sizes.specialistEpisodes = 16
     sizes.budget = 40
     sizes.afterChange = 12
@@ -23,14 +24,14 @@ private var tiny: Laboratory.Sizes {
     return sizes
 }
 
-private func course() -> Course {
-    Course(
+private func schedule() -> EpisodeSchedule {
+    EpisodeSchedule(
         application: SyntheticApplication.split(seed: 1).test[150], sources: [.generated(name: "generated")],
         levels: 0.2...0.4, seed: 1)
 }
 
 @Suite struct ReproductionTests {
-    @Test func reportsAreTheSameWhateverTheThreads() {
+    @Test func reportsAreTheSameWhateverTheThreads() throws {
         let base = Policy(shape: .cluster(), seed: 1)
         // Mean utilisations: something that differs from application to application.
         let encoder = BaseEncoder(size: 2) { episodes in
@@ -43,16 +44,16 @@ private func course() -> Course {
             let steps = episodes.reduce(0) { $0 + $1.count }
             return sums.map { steps > 0 ? $0 / Float(steps) : 0 }
         }
-        func reports(_ spread: @escaping ParallelFor) -> [ExperimentReport] {
-            let laboratory = Laboratory(base: base, encoder: encoder, traces: [], sizes: tiny, spread: spread)
-            return [
-                AdaptationExperiment.run(in: laboratory), BootstrappingExperiment.run(in: laboratory),
-                EmbeddingExperiment.run(in: laboratory),
+        func reports(_ parallelFor: @escaping ParallelFor) throws -> [ExperimentReport] {
+            let context = ExperimentContext(base: base, encoder: encoder, traces: [], sizes: tiny, parallelFor: parallelFor)
+            return try [
+                AdaptationExperiment.run(in: context), BootstrappingExperiment.run(in: context),
+                EmbeddingExperiment.run(in: context),
             ]
         }
-        let alone = reports(sequentially)
+        let alone = try reports(sequentially)
         // Last unit first, and two at a time.
-        let together = reports { count, unit in
+        let together = try reports { count, unit in
             nonisolated(unsafe) let unit = unit
             DispatchQueue.concurrentPerform(iterations: count) { unit(count - 1 - $0) }
         }
@@ -65,7 +66,7 @@ private func course() -> Course {
             }
         }
         #expect(
-            [AdaptationStudy.withoutMemory, AdaptationStudy.withoutContext, AdaptationStudy.withContext].allSatisfy {
+            [AdaptationStudy.scratch, AdaptationStudy.withoutMemory, AdaptationStudy.withMemory].allSatisfy {
                 arm in alone[0].findings.contains { $0.arm == arm }
             })
         #expect(
@@ -83,7 +84,7 @@ private func course() -> Course {
     }
 
     @Test func episodesRepeatThemselvesAndChangesStay() {
-        let plain = course()
+        let plain = schedule()
         #expect(plain.episode(3).load == plain.episode(3).load && plain.episode(3).load != plain.episode(4).load)
         #expect(plain.exam(1)[0].load != plain.episode(0).load)
         let changed = plain.changed(by: WorkloadUpdate("double", load: 2)).episode(3)
@@ -92,35 +93,39 @@ private func course() -> Course {
     }
 }
 
-@Suite struct StagedAgentTests {
-    private func apprentice() -> Apprentice { Apprentice(adapting: Policy(shape: .cluster(), seed: 1), seed: 1) }
+@Suite struct ServedAgentTests {
+    private func profile() -> Profile { schedule().application.profile }
 
-    @Test func theRulesActUntilACandidateMayShowItself() {
-        var agent = StagedAgent(bootstrapping: apprentice())
-        let plain = course()
-        var stages: [StagedAgent.Stage] = []
-        for number in 0..<60 {
-            stages.append(agent.stage)
-            let result = agent.act(plain.episode(number))
-            if number < StagedAgent.observation { #expect(result == plain.episode(number).taughtByRules().result) }
+    @Test func theRulesActUntilACandidateMayShowItself() throws {
+        let agent = try ServedAgent(profile: profile(), base: nil, seed: 1)
+        let plain = schedule()
+        for number in 0..<Lifecycle.firstRulesEpisodes {
+            #expect(agent.stage == .offline && agent.policy == nil)
+            let result = try agent.live(plain.episode(number))
+            #expect(result.steps == Double(EpisodeSchedule.steps))
         }
-        // An untrained policy is worse than the rules: it is tried, and then it learns instead of serving.
-        #expect(
-            stages == Array(repeating: .offline, count: 20) + Array(repeating: .trial, count: 30)
-                + Array(repeating: .online, count: 10))
     }
 
-    @Test func aDropOfTheRewardLeadsToRetraining() {
-        let plain = course()
-        // It used to earn far more than the rules; untrained weights behind the guards earn about what they do.
-        let settled = (0..<20).map { plain.episode($0).taughtByRules().result.r + 10 }
-        var agent = StagedAgent(serving: apprentice(), settled: settled)
-        for number in 20..<32 { _ = agent.act(plain.episode(number)) }
-        #expect(agent.stage == .online && agent.retrainings == 1)
+    @Test func aPromotedPolicyActsInTheStageItIsHeldIn() throws {
+        let agent = try ServedAgent(profile: profile(), base: nil, seed: 1)
+        let policy = Policy(shape: .cluster(), seed: 7)
+        try agent.promote(policy, to: .serving, held: true)
+        _ = try agent.live(schedule().episode(0))
+        #expect(agent.stage == .serving)
+        #expect(agent.policy?.encode() == policy.encode(), "a policy that serves is not trained")
+    }
+
+    @Test func withoutBootstrappingItExploresAndLearns() throws {
+        let agent = try ServedAgent(profile: profile(), base: nil, bootstraps: false, seed: 1)
+        let plain = schedule()
+        _ = try agent.live(plain.episode(0))
+        #expect(agent.stage == .online && agent.policy != nil, "the first version is the random one")
+        for number in 1..<12 { _ = try agent.live(plain.episode(number)) }
+        #expect(agent.stage == .online && agent.versions > 1)
     }
 
     @Test func rulesTeachInThePolicysTerms() {
-        let (result, episode) = course().episode(0).taughtByRules()
+        let (result, episode) = schedule().episode(0).taughtByRules()
         #expect(
             result.steps == 100 && episode.count == 100 && episode.isValid(for: PolicyShape.cluster(recurrentSize: 0)))
     }

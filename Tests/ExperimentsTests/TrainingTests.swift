@@ -66,9 +66,9 @@ private func curriculum() -> ClusterCurriculum {
     }
 
     @Test func threadsDoNotChangeTheWeights() {
-        func train(_ spread: ParallelFor) -> [Float] {
+        func train(_ parallelFor: ParallelFor) -> [Float] {
             var trainer = ClusterTrainer(curriculum: curriculum(), options: options(64), seed: 1)
-            trainer.run(spread: spread)
+            trainer.run(parallelFor: parallelFor)
             return trainer.policy.parameters
         }
         let backwards: ParallelFor = { count, unit in for index in (0..<count).reversed() { unit(index) } }

@@ -3,6 +3,7 @@
 import Agents
 import Foundation
 import GRDB
+import Operations
 import Testing
 
 @testable import Store

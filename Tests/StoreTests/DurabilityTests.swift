@@ -5,6 +5,7 @@ import CFaultyDisk
 import Foundation
 import GRDB
 import GRDBSQLite
+import Operations
 import Testing
 
 @testable import Store

@@ -5,6 +5,7 @@ import Base
 import CStore
 import Foundation
 import GRDB
+import Operations
 import Scaling
 import Testing
 
@@ -97,10 +98,10 @@ import Testing
                 var subject = try Subject(database, episodeSteps: 5)
                 for seq in Int64(1)...12 { try database.commit([subject.decide(seq: seq)]) }
                 let id = subject.agent.id
-                let entry = AuditEntry(time: 1, actor: "a", action: "pin", application: "shop-web", reason: "r")
+                let entry = AuditEntry(time: 1, operatorName: "a", action: "pin", application: "shop-web", reason: "r")
                 var control = StoredControl()
                 control.pin = .init(
-                    allocation: .init(replicas: 3, cpuMillicores: 100, memoryBytes: 1 << 20), until: nil, reason: "r", actor: "a", created: 1)
+                    allocation: .init(replicas: 3, cpuMillicores: 100, memoryBytes: 1 << 20), until: nil, reason: "r", operatorName: "a", created: 1)
                 try database.set(control, of: id, audit: entry)
                 try database.commit(
                     TrainingCommit(
@@ -171,7 +172,7 @@ import Testing
                 #expect(try database.trainerState(of: web)?.optimizer != nil)
                 #expect(try database.controls()[applications[1].id]?.pin?.allocation.replicas == 8)
                 #expect(try database.audit(LogFilter()).count == 4)
-                #expect(try database.keptAnswers().count == 1)
+                #expect(try database.storedResponses().count == 1)
                 let stored = try database.agent(of: web, last: last[web] ?? 0)
                 let agent = Agent(id: web, name: "shop-web", created: 0, profile: .init(), revision: 1, seed: 1)
                 try agent.restore(state: stored.state, decisions: stored.decisions, policy: nil)

@@ -1,6 +1,7 @@
 // A decision as JSON, the same for the answer, the history and the status page.
 
 import Agents
+import Base
 import Deciding
 import Scaling
 

@@ -1,5 +1,6 @@
 // Reads an observation from JSON in one pass over its members: this is the request path.
 
+import Base
 import HTTPServer
 import Scaling
 

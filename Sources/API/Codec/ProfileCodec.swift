@@ -1,9 +1,10 @@
 // A profile as JSON, in both directions. Unknown members are errors: a misspelt limit must not be ignored.
 
 import HTTPServer
+import Operations
 import Scaling
 
-enum ProfileCodec {
+public enum ProfileCodec {
     /// Reads a profile on top of the defaults, or everything that is wrong with it.
     static func decode(_ value: JSONValue) -> (profile: Profile, errors: [ProblemItem]) {
         var profile = Profile()
@@ -163,6 +164,17 @@ enum ProfileCodec {
     }
 
     // MARK: Writing
+
+    /// How a profile is kept.
+    public static let text = ProfileText(
+        encode: { String(decoding: encode($0), as: UTF8.self) },
+        decode: { text in
+            let (profile, errors) = try JSONParser().withDocument(text, decode)
+            if let error = errors.first {
+                throw StoredDamage(description: "profile\(error.pointer): \(error.detail)")
+            }
+            return profile
+        })
 
     static func encode(_ profile: Profile) -> [UInt8] {
         var writer = JSONWriter()

@@ -1,10 +1,11 @@
 // PUT, GET, DELETE and LIST of applications.
 
 import Agents
+import Base
 import Deciding
 import HTTPServer
+import Operations
 import Scaling
-import Store
 
 enum ApplicationRoutes {
     static func register(on router: inout Router, _ api: APIContext) {
@@ -15,7 +16,7 @@ enum ApplicationRoutes {
         router.add(.put, "/v1/applications/{app}") { request, response in put(api, request, &response) }
         router.add(.get, "/v1/applications/{app}") { request, response in
             let name = request.parameter(0)
-            do throws(Refusal) {
+            do throws(APIError) {
                 let agent = try api.agent(named: name)
                 let etag = "\"\(agent.revision)\""
                 response.addHeader("ETag", etag)
@@ -33,31 +34,29 @@ enum ApplicationRoutes {
         router.add(.delete, "/v1/applications/{app}") { request, _ in
             let name = request.parameter(0)
             return api.later(request) {
-                let agent = try api.agent(named: name)
-                try api.directory.delete(agent)
-                api.controls.forget(agent)
+                try api.service.delete(name)
                 return ResponseBytes(status: .noContent, contentType: nil)
             }
         }
     }
 
-    private static func put(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> Outcome {
+    private static func put(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> HandlerResult {
         let name = request.parameter(0)
         let profile: Profile
         do {
             let (decoded, errors) = ProfileCodec.decode(try api.loops[request.loop].parser.parse(padded: request.body))
             guard errors.isEmpty else {
-                DecideRoute.refuse(errors, &response)
+                APIError(errors).write(to: response)
                 return .respond
             }
             profile = decoded
         } catch {
-            Refusal(error).write(to: response)
+            APIError(error).write(to: response)
             return .respond
         }
         // The condition is looked at again under the lock that orders changes; its text must outlive the request.
         let ifMatch = request.header("if-match")
-        let now = api.now(nil)
+        let now = api.clock.now
         return api.later(request) {
             var status = Status.ok
             let agent: Agent
@@ -72,7 +71,7 @@ enum ApplicationRoutes {
                 }
             } else {
                 guard ifMatch == nil else {
-                    throw Refusal(
+                    throw APIError(
                         .preconditionFailed, "There is no application \"\(name)\" yet, and If-Match demands one.")
                 }
                 agent = try api.directory.create(name, profile: profile, at: now)

@@ -2,8 +2,8 @@
 
 import Agents
 import HTTPServer
+import Operations
 import Scaling
-import Store
 
 enum BatchRoute {
     /// Elements of one batch: they are decided on an event loop, which must not be kept from others for long.
@@ -14,27 +14,25 @@ enum BatchRoute {
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(
             .post, "/v1/decisions", options: RouteOptions(bodyBytesMax: bodyBytesMax),
-            IdempotencyDesk.once(api) { request, response in decide(api, request, &response) })
+            IdempotentRoute.once(api) { request, response in decide(api, request, &response) })
     }
 
-    private static func decide(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> Outcome {
+    private static func decide(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> HandlerResult {
         let loop = api.loops[request.loop]
         let isDryRun: Bool
         var elements: [ObservationRequest]
-        do throws(Refusal) {
+        do throws(APIError) {
             isDryRun = try DecideRoute.isDryRun(request)
             elements = try read(request, loop)
         } catch {
             error.write(to: response)
             return .respond
         }
-        guard !api.recorder.isOverloaded || isDryRun else {
-            response.addHeader("Retry-After", "1")
-            response.problem(
-                .serviceUnavailable, detail: "Too many decisions wait for the disk. Try again in a second.")
+        guard !api.decide.isOverloaded || isDryRun else {
+            DecideRoute.overloaded.write(to: response)
             return .respond
         }
-        if let id = IdempotencyDesk.decisionID(request, api) {
+        if let id = IdempotentRoute.decisionID(request, api) {
             for index in elements.indices where elements[index].id == nil { elements[index].id = "\(id)-\(index)" }
             return decideLater(elements, isDryRun: isDryRun, api, request.deferral())
         }
@@ -43,7 +41,7 @@ enum BatchRoute {
             guard element.errors.isEmpty, let agent = api.registry[element.application ?? ""] else {
                 return !element.errors.isEmpty
             }
-            return !agent.isResent(element.observation) && element.id.map { agent.seq(ofClientID: $0) == nil } ?? true
+            return api.decide.isImmediate(element.request(isDryRun: isDryRun), by: agent)
         }
         guard isSimple else { return decideLater(elements, isDryRun: isDryRun, api, request.deferral()) }
         var batch = Batch(isDryRun: isDryRun)
@@ -52,9 +50,9 @@ enum BatchRoute {
         }
         response.contentType = .json
         response.body(batch.answer())
-        guard !batch.pending.isEmpty else { return .respond }
-        loop.pending += batch.pending
-        loop.agents += batch.agents
+        guard !batch.group.isEmpty else { return .respond }
+        loop.group.append(batch.group)
+        loop.own.append(nil)
         loop.waiting.append(request.deferral())
         return .deferred
     }
@@ -62,41 +60,34 @@ enum BatchRoute {
     /// The same on the background queue.
     private static func decideLater(
         _ elements: [ObservationRequest], isDryRun: Bool, _ api: APIContext, _ deferral: Deferral
-    ) -> Outcome {
+    ) -> HandlerResult {
         api.inBackground(deferral) {
             var batch = Batch(isDryRun: isDryRun)
             for (index, element) in elements.enumerated() {
                 batch.add(element, at: index, api, &api.backgroundLoop.decisions, mayWait: true)
             }
             let answer = ResponseBytes(body: batch.answer())
-            guard !batch.pending.isEmpty else { return api.complete(deferral, answer) }
-            let (pending, agents) = (batch.pending, batch.agents)
-            let begun = DecisionMetrics.now
-            api.recorder.submit(pending) { error in
-                if let error {
-                    for agent in agents { agent.invalidate() }
-                    api.complete(deferral, DecideRoute.failure(error))
-                } else {
-                    api.complete(deferral, answer)
-                    api.metrics.committed(pending.count, since: begun)
-                    for (entry, agent) in zip(pending, agents) { DecideRoute.committed(entry, agent, api) }
-                }
+            guard !batch.group.isEmpty else { return api.complete(deferral, answer) }
+            api.decide.commit(batch.group) { errors in
+                guard var error = errors?.first else { return api.complete(deferral, answer) }
+                error.advice = nil
+                api.complete(deferral, APIError(error).response)
             }
         }
         return .deferred
     }
 
     /// The elements, each with its own errors; a document that is no array of the right size fails as a whole.
-    private static func read(_ request: borrowing Request, _ loop: LoopContext) throws(Refusal) -> [ObservationRequest]
+    private static func read(_ request: borrowing Request, _ loop: LoopContext) throws(APIError) -> [ObservationRequest]
     {
         let document: JSONValue
         do {
             document = try loop.parser.parse(padded: request.body)
         } catch {
-            throw Refusal(error)
+            throw APIError(error)
         }
         guard document.kind == .array, (1...elementsMax).contains(document.count) else {
-            throw Refusal(
+            throw APIError(
                 .badRequest, "A batch is an array of 1 to \(elementsMax) observations, each with its application.",
                 errors: [
                     ProblemItem(
@@ -132,9 +123,8 @@ private struct Batch: ~Copyable {
     private let isDryRun: Bool
     private var json = JSONWriter(reserving: 64 * 1024)
     private var failed = 0
-    private(set) var pending: [PendingDecision] = []
-    private(set) var agents: [Agent] = []
-    /// Where in `items` the answer of each pending decision stands.
+    private(set) var group = DecisionGroup()
+    /// Where in `items` the answer of each decision of the group stands.
     private var places: [Int] = []
 
     init(isDryRun: Bool) { self.isDryRun = isDryRun }
@@ -145,50 +135,35 @@ private struct Batch: ~Copyable {
     ) {
         do {
             guard element.errors.isEmpty else {
-                throw Refusal(
-                    DecideRoute.status(of: element.errors), DecideRoute.detail(of: element.errors),
-                    errors: element.errors)
+                throw APIError(element.errors)
             }
             let name = element.application ?? ""
-            let now = api.now(element.observation, of: api.registry[name])
-            let profile = Profile.holding(element.observation)
-            let agent: Agent
-            if let present = api.registry[name] {
-                agent = present
-            } else {
-                guard mayWait else { throw Refusal(.conflict, "\(name) has just been deleted. Send it once more.") }
-                agent =
-                    try isDryRun
-                    ? api.directory.draft(name, profile: profile, at: now)
-                    : api.directory.create(name, profile: profile, at: now)
+            let asked = element.request(isDryRun: isDryRun)
+            guard mayWait || api.registry[name] != nil else {
+                throw APIError(.conflict, "\(name) has just been deleted. Send it once more.")
             }
-            let result = agent.decide(
-                element.observation, at: now, clientID: element.id, warnings: DecideRoute.warnings(element.unknown),
-                isDryRun: isDryRun, context: &context, sequence: api.nextSeq)
-            switch result {
+            let agent = try api.decide.agent(for: asked, of: name)
+            switch api.decide.decide(asked, by: agent, in: &context) {
             case .decided(let decision, let closed):
                 append(decision, of: name)
                 if isDryRun { return }
-                api.metrics.count(decision.guards)
+                api.decide.metrics.count(decision.guards)
                 places.append(items.count - 1)
-                pending.append(PendingDecision(decision, closed: closed))
-                agents.append(agent)
+                group.append(decision, closed: closed, by: agent)
             case .repeated(let seq):
                 // The same id twice in one batch: the decision is not stored yet, but its answer is here.
-                if let earlier = pending.firstIndex(where: { $0.seq == seq }) {
+                if let earlier = group.pending.firstIndex(where: { $0.seq == seq }) {
                     return items.append(items[places[earlier]])
                 }
-                guard mayWait, let decision = try api.database.decision(seq: seq) else {
-                    throw Refusal(.conflict, "A decision with this id is being made right now. Ask for it again.")
+                guard mayWait, let decision = try api.store.decision(seq: seq, of: nil) else {
+                    throw APIError(.conflict, "A decision with this id is being made right now. Ask for it again.")
                 }
                 append(decision, of: name)
             case .unavailable:
-                throw Refusal(.serviceUnavailable, "The application is being read again. Send this observation alone.")
+                throw APIError(.serviceUnavailable, "The application is being read again. Send this observation alone.")
             }
-        } catch let refusal as Refusal {
-            fail(index, refusal.response)
         } catch {
-            fail(index, .problem(.internalServerError, detail: "\(error)"))
+            fail(index, APIError.response(to: error, api.log))
         }
     }
 

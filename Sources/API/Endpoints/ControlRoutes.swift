@@ -1,24 +1,25 @@
-// What people demand of an application: pin, mode, stage, retrain, reset, promote; and of all of them: the kill switch.
+// What operators demand of an application: pin, mode, stage, retrain, reset, promote; and of all of them: the kill switch.
 
 import Agents
+import Base
 import HTTPServer
+import Operations
 import Scaling
-import Store
 
 enum ControlRoutes {
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(.put, "/v1/applications/{app}/pin") { request, response in putPin(api, request, &response) }
         router.add(.delete, "/v1/applications/{app}/pin") { request, response in
-            act(api, request, &response, "pin.remove", read: { _ in }) { agent, order, _ in
-                try api.controls.change(agent, audit: order.entry()) { $0.pin = nil }
+            act(api, request, &response, "pin.remove", read: { _ in }) { agent, action, _ in
+                try api.controls.change(agent, audit: action.entry()) { $0.pin = nil }
                 return describe(agent, api)
             }
         }
         router.add(.put, "/v1/applications/{app}/mode") { request, response in
-            act(api, request, &response, "mode", read: readMode) { agent, order, mode in
-                try api.controls.change(agent, audit: order.entry(#"{"mode":"\#(mode.rawValue)"}"#)) {
+            act(api, request, &response, "mode", read: readMode) { agent, action, mode in
+                try api.controls.change(agent, audit: action.entry(#"{"mode":"\#(mode.rawValue)"}"#)) {
                     $0.mode = mode
-                    $0.modeReason = order.reason
+                    $0.modeReason = action.reason
                 }
                 return describe(agent, api)
             }
@@ -40,21 +41,13 @@ enum ControlRoutes {
 
     // MARK: Pin
 
-    private static func putPin(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> Outcome {
-        act(api, request, &response, "pin", read: { PinRequest(&$0) }) { agent, order, wanted in
-            let pin = try wanted.pin(for: agent, at: order.time, by: order)
-            let detail =
-                "{\"desired\":\(allocationJSON(pin.allocation))"
-                + (pin.until.map { ",\"until\":\"\(Timestamp.text($0))\"" } ?? "") + "}"
-            try api.controls.change(agent, audit: order.entry(detail)) { $0.pin = pin }
+    private static func putPin(
+        _ api: APIContext, _ request: borrowing Request, _ response: inout Response
+    ) -> HandlerResult {
+        act(api, request, &response, "pin", read: { PinRequest(&$0) }) { agent, action, wanted in
+            try api.controls.pin(wanted, agent, by: action)
             return describe(agent, api)
         }
-    }
-
-    private static func allocationJSON(_ allocation: Allocation) -> String {
-        var json = JSONWriter()
-        json.object { DecisionCodec.allocation(allocation, &$0) }
-        return String(decoding: json.bytes, as: UTF8.self)
     }
 
     // MARK: Kill switch
@@ -66,16 +59,16 @@ enum ControlRoutes {
             return .respond
         }
         router.add(.put, "/v1/killswitch") { request, response in
-            act(api, request, &response, "killSwitch.on") { order in
+            act(api, request, &response, "killSwitch.on") { action in
                 try api.controls.set(
-                    StoredKillSwitch(reason: order.reason, actor: order.actor, created: order.time),
-                    audit: order.entry())
+                    StoredKillSwitch(reason: action.reason, operatorName: action.operatorName, created: action.time),
+                    audit: action.entry())
                 return killSwitch(api)
             }
         }
         router.add(.delete, "/v1/killswitch") { request, response in
-            act(api, request, &response, "killSwitch.off") { order in
-                try api.controls.set(nil, audit: order.entry())
+            act(api, request, &response, "killSwitch.off") { action in
+                try api.controls.set(nil, audit: action.entry())
                 return killSwitch(api)
             }
         }
@@ -87,7 +80,7 @@ enum ControlRoutes {
         json.object { json in
             json.member("on", state != nil)
             json.member("reason", state?.reason)
-            json.member("actor", state?.actor)
+            json.member("actor", state?.operatorName)
             json.member("since", state.map { Timestamp.text($0.created) })
         }
         return ResponseBytes(body: json.bytes)
@@ -98,7 +91,7 @@ enum ControlRoutes {
     /// What is demanded of an application now.
     static func describe(_ agent: Agent, _ api: APIContext) -> ResponseBytes {
         let control = api.controls.control(of: agent)
-        let now = api.now(nil)
+        let now = api.clock.now
         var json = JSONWriter()
         json.object { json in
             json.member("application", agent.name)
@@ -110,7 +103,7 @@ enum ControlRoutes {
                     json.member("until", pin.until.map(Timestamp.text))
                     json.member("isPermanent", pin.until == nil)
                     json.member("reason", pin.reason)
-                    json.member("actor", pin.actor)
+                    json.member("actor", pin.operatorName)
                     json.member("since", Timestamp.text(pin.created))
                 }
             } else {
@@ -127,71 +120,20 @@ enum ControlRoutes {
     }
 }
 
-/// The body of a pin: an allocation, of which only the replicas must be given, and an end.
-private struct PinRequest {
-    var replicas = 0
-    var cpu: Int?
-    var memory: Int?
-    var until: Double?
-    var seconds: Double?
-
+extension PinRequest {
+    /// Reads the body of a pin, and complains of what is wrong with it.
     init(_ reader: inout ObjectReader) {
-        if let count = reader.integer("replicas", in: 1...100_000) {
-            replicas = count
-        } else if !reader.errors.contains(where: { $0.pointer == "/replicas" }) {
+        let replicas = reader.integer("replicas", in: 1...100_000)
+        if replicas == nil, !reader.errors.contains(where: { $0.pointer == "/replicas" }) {
             reader.complain(
                 "replicas", "required", "Give the number of replicas to answer, for example \"replicas\": 6.")
         }
-        cpu = reader.quantity("cpu", "\"640m\" or 0.64 cores", ProfileCodec.cpu)
-        memory = reader.quantity("memory", "\"512Mi\" or bytes", ProfileCodec.memory)
-        seconds = reader.number("seconds", in: 1...31_536_000)
-        until = reader.time("until")
+        self.init(
+            replicas: replicas ?? 1, cpuMillicores: reader.quantity("cpu", "\"640m\" or 0.64 cores", ProfileCodec.cpu),
+            memoryBytes: reader.quantity("memory", "\"512Mi\" or bytes", ProfileCodec.memory),
+            until: reader.time("until"), seconds: reader.number("seconds", in: 1...31_536_000))
         if seconds != nil, until != nil {
             reader.complain("seconds", "conflict", "Give until or seconds, not both.")
         }
-    }
-
-    /// The pin; what it leaves open stays as it was decided last.
-    func pin(for agent: Agent, at now: Double, by order: PersonalOrder) throws -> StoredControl.Pin {
-        let profile = agent.profile
-        let last = agent.status(nil).allocation
-        var errors: [ProblemItem] = []
-        func complete(_ key: String, _ given: Int?, _ previous: Int?) -> Int {
-            if let amount = given ?? previous { return amount }
-            errors.append(
-                ProblemItem(
-                    pointer: "/\(key)", code: "required",
-                    detail: "There is no decision yet that could tell \(key): give it in the pin."))
-            return 1
-        }
-        let allocation = Allocation(
-            replicas: replicas, cpuMillicores: complete("cpu", cpu, last?.cpuMillicores),
-            memoryBytes: complete("memory", memory, last?.memoryBytes))
-        let end = until ?? seconds.map { now + $0 }
-        if let end, end <= now {
-            errors.append(ProblemItem(pointer: "/until", code: "past", detail: "The pin would end before it begins."))
-        }
-        let clamped = profile.clamp(allocation)
-        for (key, isInside, limits) in [
-            ("replicas", clamped.replicas == allocation.replicas, "\(profile.minReplicas) to \(profile.maxReplicas)"),
-            (
-                "cpu", clamped.cpuMillicores == allocation.cpuMillicores,
-                "\(Quantity.text(millicores: profile.cpu.min)) to \(Quantity.text(millicores: profile.cpu.max))"
-            ),
-            (
-                "memory", clamped.memoryBytes == allocation.memoryBytes,
-                "\(Quantity.text(bytes: profile.memory.min)) to \(Quantity.text(bytes: profile.memory.max))"
-            ),
-        ] where !isInside && errors.isEmpty {
-            errors.append(
-                ProblemItem(
-                    pointer: "/\(key)", code: "range",
-                    detail: "The profile allows \(limits): no answer leaves its limits, not even a pin."))
-        }
-        guard errors.isEmpty else {
-            throw Refusal(.unprocessableContent, DecideRoute.detail(of: errors), errors: errors)
-        }
-        return StoredControl.Pin(
-            allocation: allocation, until: end, reason: order.reason, actor: order.actor, created: now)
     }
 }

@@ -1,8 +1,9 @@
 // GET /v1/events, as a list or as a live stream, and GET /v1/audit.
 
 import Agents
+import Base
 import HTTPServer
-import Store
+import Operations
 
 enum EventRoutes {
     static func register(on router: inout Router, _ api: APIContext) {
@@ -12,20 +13,20 @@ enum EventRoutes {
                 return stream(api, request, &response)
             }
             return list(api, request, &response) { filter in
-                let found = try api.database.events(filter)
+                let found = try api.store.events(filter)
                 return (found.map { event in { write(event, to: &$0) } }, found.last?.event.id)
             }
         }
         router.add(.get, "/v1/audit") { request, response in
             list(api, request, &response) { filter in
-                let found = try api.database.audit(filter)
+                let found = try api.store.audit(filter)
                 return (found.map { entry in { write(entry, to: &$0) } }, found.last?.id)
             }
         }
     }
 
     /// A client that lost its connection says with `Last-Event-ID` what it saw last and gets the rest.
-    private static func stream(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> Outcome {
+    private static func stream(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> HandlerResult {
         let text = request.header("last-event-id")
         let seen = text.flatMap { Int64($0) }
         guard text == nil || (seen ?? -1) >= 0 else {
@@ -43,6 +44,7 @@ enum EventRoutes {
             return .respond
         }
         response.contentType = .eventStream
+        handle.send(Array(": connected\n\n".utf8))
         api.events.add(handle, after: seen)
         return .stream
     }
@@ -52,11 +54,11 @@ enum EventRoutes {
     private static func list(
         _ api: APIContext, _ request: borrowing Request, _ response: inout Response,
         _ read: @escaping @Sendable (LogFilter) throws -> (items: [Item], last: Int64?)
-    ) -> Outcome {
+    ) -> HandlerResult {
         var filter = LogFilter()
         filter.application = request.query("application")
         filter.kind = request.query("kind")
-        do throws(Refusal) {
+        do throws(APIError) {
             let page = try Listing.page(request)
             filter.limit = page.limit
             filter.before = page.cursor ?? .max
@@ -73,6 +75,13 @@ enum EventRoutes {
             return ResponseBytes(
                 body: Listing.body(.init(items: json.bytes, next: items.count == filter.limit ? last : nil)))
         }
+    }
+
+    /// `id`, `event` and `data` of one event (HTML Living Standard, 9.2.6).
+    @Sendable static func frame(_ event: NamedEvent) -> [UInt8] {
+        var json = JSONWriter()
+        write(event, to: &json)
+        return Array("id: \(event.event.id)\nevent: \(event.event.kind)\ndata: ".utf8) + json.bytes + Array("\n\n".utf8)
     }
 
     static func write(_ named: NamedEvent, to json: inout JSONWriter) {
@@ -96,7 +105,7 @@ enum EventRoutes {
         json.object { json in
             json.member("id", Int(entry.id))
             json.member("time", Timestamp.text(entry.time))
-            json.member("actor", entry.actor)
+            json.member("actor", entry.operatorName)
             json.member("action", entry.action)
             json.member("application", entry.application)
             json.member("reason", entry.reason)
@@ -104,3 +113,5 @@ enum EventRoutes {
         }
     }
 }
+
+extension StreamHandle: EventListener {}

@@ -2,7 +2,7 @@
 
 import Agents
 import HTTPServer
-import Store
+import Operations
 
 enum HealthRoutes {
     /// One part of the server: what it says of itself, and whether that is bad.
@@ -56,7 +56,7 @@ enum HealthRoutes {
     private static func ready(_ api: APIContext) -> ReadinessProbe.Result {
         var database = Component(name: "database")
         do {
-            try api.database.probe()
+            try api.store.probe()
         } catch {
             database.state = "it cannot be written: \(error)"
             database.hasFailed = true

@@ -1,9 +1,10 @@
 // What happened to an application: decisions, episodes, rewards for charts, model versions.
 
 import Agents
+import Base
 import HTTPServer
+import Operations
 import Scaling
-import Store
 
 enum HistoryRoutes {
     /// Points of a chart: more than a screen has pixels is of no use.
@@ -43,14 +44,14 @@ enum HistoryRoutes {
         // The cursor is the seq of the last item that was seen.
         var next = newest
         if let cursor = page.cursor {
-            guard let seen = try api.database.decision(seq: cursor, of: agent.id) else {
+            guard let seen = try api.store.decision(seq: cursor, of: agent.id) else {
                 return Listing.Result(items: Array("[]".utf8), next: nil)
             }
             next = seen.previous
         }
         var items: [Decision] = []
         while items.count < page.limit, next > 0 {
-            let found = try api.database.decisions(of: agent.id, from: next, limit: page.limit, before: page.until)
+            let found = try api.store.decisions(of: agent.id, from: next, limit: page.limit, before: page.until)
             next = found.last?.previous ?? 0
             if let last = found.last, last.time < page.since { next = 0 }
             for decision in found where items.count < page.limit && page.contains(decision.time) {
@@ -64,10 +65,7 @@ enum HistoryRoutes {
     }
 
     private static func decision(_ name: String, _ id: String, _ api: APIContext) throws -> ResponseBytes {
-        let agent = try api.agent(named: name)
-        guard let seq = agent.seq(ofClientID: id) ?? DecisionID.seq(of: id),
-            let decision = try api.database.decision(seq: seq, of: agent.id)
-        else { throw Refusal(.notFound, "\(name) has no decision with the id \"\(id.prefix(64))\".") }
+        let decision = try api.service.decision(id, of: name)
         var json = JSONWriter(reserving: 1024)
         DecisionCodec.write(decision, application: name, to: &json)
         return ResponseBytes(body: json.bytes)
@@ -75,7 +73,7 @@ enum HistoryRoutes {
 
     private static func episodes(_ name: String, _ page: Listing.Page, _ api: APIContext) throws -> Listing.Result {
         let agent = try api.agent(named: name)
-        let found = try api.database.episodes(
+        let found = try api.store.episodes(
             of: agent.id, before: page.cursor.map { Int($0) } ?? .max, limit: page.limit)
         var json = JSONWriter(reserving: 256 * found.count + 64)
         json.array { json in
@@ -90,7 +88,7 @@ enum HistoryRoutes {
         json.member("ended", Timestamp.text(episode.ended))
         json.member("steps", episode.steps)
         json.member("stage", episode.stage.rawValue)
-        json.member("actor", episode.actor.rawValue)
+        json.member("actor", episode.controller.rawValue)
         json.member("modelVersion", episode.modelVersion)
         json.member("reward", episode.reward)
         json.member("rulesReward", episode.rulesReward)
@@ -100,7 +98,7 @@ enum HistoryRoutes {
     private static func models(_ name: String, _ page: Listing.Page, _ api: APIContext) throws -> Listing.Result {
         let agent = try api.agent(named: name)
         let acting = api.table.activePolicy(of: agent.id)?.version
-        let found = try api.database.models(
+        let found = try api.store.models(
             of: agent.id, before: page.cursor.map { Int($0) } ?? Int(Int32.max), limit: page.limit)
         var json = JSONWriter(reserving: 512 * found.count + 64)
         json.array { json in
@@ -115,8 +113,8 @@ enum HistoryRoutes {
     /// The reward history, averaged over neighbouring episodes where there are more than `points`.
     private static func rewards(_ name: String, _ points: Int, _ api: APIContext) throws -> ResponseBytes {
         let agent = try api.agent(named: name)
-        let episodes = try api.database.episodes(of: agent.id, after: 0, limit: Int(Int32.max))
-        let transitions = try api.database.events(of: agent.id, kind: "transition")
+        let episodes = try api.store.episodes(of: agent.id, after: 0, limit: Int(Int32.max))
+        let transitions = try api.store.events(of: agent.id, kind: "transition")
         let group = Swift.max(1, (episodes.count + points - 1) / points)
         let thresholds = agent.profile.thresholds
         var json = JSONWriter(reserving: 200 * Swift.min(points, episodes.count) + 512)
@@ -130,8 +128,8 @@ enum HistoryRoutes {
                         json.member("episode", last.number)
                         json.member("time", Timestamp.text(last.ended))
                         json.member("stage", last.stage.rawValue)
-                        json.member("source", last.actor == .policy ? "policy" : "rules")
-                        json.member("actor", last.actor.rawValue)
+                        json.member("source", last.controller == .policy ? "policy" : "rules")
+                        json.member("actor", last.controller.rawValue)
                         json.member("reward", mean(part.map(\.reward)))
                         json.member("rulesReward", mean(part.map(\.rulesReward)))
                         json.member("violations", mean(part.map(\.violations)))

@@ -4,8 +4,8 @@
 import Agents
 import Deciding
 import HTTPServer
+import Operations
 import Scaling
-import Store
 
 enum InferRoutes {
     static func register(on router: inout Router, _ api: APIContext) {
@@ -41,18 +41,18 @@ enum InferRoutes {
         }
         router.add(
             .post, "/v2/models/{app}/infer",
-            IdempotencyDesk.once(api) { request, response in infer(api, request, &response) })
+            IdempotentRoute.once(api) { request, response in infer(api, request, &response) })
     }
 
     private static func model(
         _ api: APIContext, _ request: borrowing Request, _ response: inout Response, _ body: (String) -> [UInt8]
-    ) -> Outcome {
-        do throws(Refusal) {
+    ) -> HandlerResult {
+        do throws(APIError) {
             let agent = try api.agent(named: request.parameter(0))
             response.contentType = .json
             response.body(body(agent.name))
         } catch {
-            Refusal(refuse(error.response)).write(to: response)
+            APIError(refuse(error.response)).write(to: response)
         }
         return .respond
     }
@@ -78,29 +78,27 @@ enum InferRoutes {
         return json.bytes
     }
 
-    private static func infer(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> Outcome {
-        do throws(Refusal) {
+    private static func infer(_ api: APIContext, _ request: borrowing Request, _ response: inout Response) -> HandlerResult {
+        do throws(APIError) {
             let isDryRun = try DecideRoute.isDryRun(request)
             let document: JSONValue
             do throws(JSONParser.ParseFailure) {
                 document = try api.loops[request.loop].parser.parse(padded: request.body)
             } catch {
-                throw Refusal(error)
+                throw APIError(error)
             }
             let inference = Inference(document)
             guard inference.errors.isEmpty else {
-                throw Refusal(
-                    DecideRoute.status(of: inference.errors), DecideRoute.detail(of: inference.errors),
-                    errors: inference.errors)
+                throw APIError(inference.errors)
             }
-            var observation = inference.observation
-            observation.id = observation.id ?? IdempotencyDesk.decisionID(request, api)
-            LaterDecision.decide(
-                observation, of: request.parameter(0), isDryRun: isDryRun, request.deferral(), api,
+            var asked = inference.observation.request(isDryRun: isDryRun)
+            asked.clientID = asked.clientID ?? IdempotentRoute.decisionID(request, api)
+            BackgroundDecision.decide(
+                asked, of: request.parameter(0), request.deferral(), api,
                 form: .init(write: inference.answer, refuse: refuse))
             return .deferred
         } catch {
-            Refusal(refuse(error.response)).write(to: response)
+            APIError(refuse(error.response)).write(to: response)
             return .respond
         }
     }

@@ -4,8 +4,8 @@ import Agents
 import Deciding
 import Foundation
 import HTTPServer
+import Operations
 import Scaling
-import Store
 import Synchronization
 
 enum MetricsRoute {
@@ -86,9 +86,9 @@ enum MetricsRoute {
         }
         page.histogram(
             "aware_decision_duration_seconds", "From handing a decision to the disk until it is there.",
-            api.metrics.durations.counts, api.metrics.durations.sumSeconds)
+            DecisionMetrics.bounds, api.decide.metrics.durations.counts, api.decide.metrics.durations.sumSeconds)
         page.family("aware_guard_interventions_total", "counter", "Decisions that a guard changed.")
-        for (rule, count) in zip(GuardRecord.Rule.allCases, api.metrics.guards) {
+        for (rule, count) in zip(GuardRecord.Rule.allCases, api.decide.metrics.guards) {
             page.sample("aware_guard_interventions_total", [("rule", rule.name)], Double(count))
         }
     }
@@ -103,7 +103,7 @@ enum MetricsRoute {
         page.family("aware_database_size_bytes", "gauge", "Bytes of the database and of its write-ahead log.")
         for (file, suffix) in [("database", ""), ("log", "-wal")] {
             var info = stat()
-            guard stat(api.database.path + suffix, &info) == 0 else { continue }
+            guard stat(api.store.path + suffix, &info) == 0 else { continue }
             page.sample("aware_database_size_bytes", [("file", file)], Double(info.st_size))
         }
     }
@@ -124,7 +124,7 @@ enum MetricsRoute {
         page.counter("aware_http_sent_bytes_total", "Bytes sent.", Double(statistics.bytesSent))
         page.histogram(
             "aware_http_request_duration_seconds", "From taking a request off the socket to its answer.",
-            statistics.latency.counts, statistics.latency.sumSeconds)
+            LatencyHistogram.bounds, statistics.latency.counts, statistics.latency.sumSeconds)
     }
 }
 
@@ -181,11 +181,11 @@ struct MetricsPage {
         sample(name, [], value)
     }
 
-    /// - Parameter counts: by the buckets of `LatencyHistogram.bounds`, not cumulated.
-    mutating func histogram(_ name: String, _ help: String, _ counts: [UInt64], _ sum: Double) {
+    /// - Parameter counts: by bucket, not cumulated; one more than there are bounds.
+    mutating func histogram(_ name: String, _ help: String, _ bounds: [Double], _ counts: [UInt64], _ sum: Double) {
         family(name, "histogram", help)
         var cumulated: UInt64 = 0
-        for (bound, count) in zip(LatencyHistogram.bounds, counts) {
+        for (bound, count) in zip(bounds, counts) {
             cumulated += count
             sample(name + "_bucket", [("le", "\(bound)")], Double(cumulated))
         }

@@ -6,15 +6,16 @@
 // prints.
 
 import Agents
+import Base
 import Deciding
 import HTTPServer
+import Operations
 import Scaling
-import Store
 
 enum RecommendationRoute {
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(.get, "/v1/applications/{app}/recommendation") { request, response in
-            do throws(Refusal) {
+            do throws(APIError) {
                 return try answer(api, request, &response)
             } catch {
                 error.write(to: response)
@@ -25,11 +26,11 @@ enum RecommendationRoute {
 
     private static func answer(
         _ api: APIContext, _ request: borrowing Request, _ response: inout Response
-    ) throws(Refusal) -> Outcome {
+    ) throws(APIError) -> HandlerResult {
         let agent = try api.agent(named: request.parameter(0))
         let format = request.query("format") ?? "mpa"
         guard ["mpa", "vpa", "keda", "cpa"].contains(format) else {
-            throw Refusal(
+            throw APIError(
                 .badRequest, "format is mpa, vpa, keda or cpa.",
                 errors: [
                     ProblemItem(pointer: "/format", code: "value", detail: "\"\(format.prefix(20))\" is none of them.")
@@ -39,15 +40,15 @@ enum RecommendationRoute {
         let status = agent.status(nil)
         let seq = status.lastSeq
         guard seq > 0 else {
-            throw Refusal(.notFound, "\(agent.name) has decided nothing yet: POST an observation first.")
+            throw APIError(.notFound, "\(agent.name) has decided nothing yet: POST an observation first.")
         }
         // A pin counts at once, not from the next observation on; it does not grow old.
         let control = api.controls.control(of: agent)
-        let pin = control.pin.flatMap { api.now(nil) < $0.until ?? .infinity ? $0 : nil }
+        let pin = control.pin.flatMap { api.clock.now < $0.until ?? .infinity ? $0 : nil }
         // Where the observations make the time, an application's clock stands between two of them.
-        let age = api.followsObservedTime ? 0 : max(0, api.now(nil) - (status.updated ?? 0))
+        let age = api.clock.followsObservations ? 0 : max(0, api.clock.now - (status.updated ?? 0))
         guard pin != nil || age <= maxAge else {
-            throw Refusal(
+            throw APIError(
                 .serviceUnavailable,
                 "The last decision on \(agent.name) is \(Int(age)) s old, and maxAgeSeconds is \(Int(maxAge)): nobody reports observations.",
                 headers: [("Retry-After", "\(agent.profile.stepSeconds)"), ("Age", "\(Int(age))")])
@@ -61,8 +62,8 @@ enum RecommendationRoute {
             return .respond
         }
         return api.later(request) {
-            guard let decision = try api.database.decision(seq: seq) else {
-                throw Refusal(.serviceUnavailable, "The decision is being stored.", headers: [("Retry-After", "1")])
+            guard let decision = try api.store.decision(seq: seq, of: nil) else {
+                throw APIError(.serviceUnavailable, "The decision is being stored.", headers: [("Retry-After", "1")])
             }
             let profile = agent.profile
             var desired = profile.clamp(pin?.allocation ?? decision.desired)
@@ -76,10 +77,10 @@ enum RecommendationRoute {
 
     /// Seconds after which a decision is not recommended any more, so that the reader's own fallback begins (KEDA's
     /// `fallback`): what the query says, or ten steps.
-    private static func maxAge(_ request: borrowing Request, _ profile: Profile) throws(Refusal) -> Double {
+    private static func maxAge(_ request: borrowing Request, _ profile: Profile) throws(APIError) -> Double {
         guard let text = request.query("maxAgeSeconds") else { return Double(10 * profile.stepSeconds) }
         guard let seconds = Double(text), seconds.isFinite, seconds >= 1 else {
-            throw Refusal(
+            throw APIError(
                 .badRequest, "maxAgeSeconds is a number of seconds, 1 or more.",
                 errors: [
                     ProblemItem(

@@ -3,10 +3,11 @@
 // The observations are taken as they are: what they would have been after other decisions is not simulated.
 
 import Agents
+import Base
 import Deciding
 import HTTPServer
+import Operations
 import Scaling
-import Store
 
 enum ReplayRoute {
     static let observationsMax = 5000
@@ -19,11 +20,11 @@ enum ReplayRoute {
                 var reader = ObjectReader(try api.loops[request.loop].parser.parse(padded: request.body), at: "")
                 replay = Replay(&reader)
                 guard reader.errors.isEmpty else {
-                    DecideRoute.refuse(reader.errors, &response)
+                    APIError(reader.errors).write(to: response)
                     return .respond
                 }
             } catch {
-                Refusal(error).write(to: response)
+                APIError(error).write(to: response)
                 return .respond
             }
             return api.later(request) { try replay.run(api) }
@@ -64,7 +65,7 @@ private struct Replay {
 
     /// Decides one observation after the other with an agent that nobody else knows.
     func run(_ api: APIContext) throws -> ResponseBytes {
-        let known = try application.map { name throws(Refusal) in try api.agent(named: name) }
+        let known = try application.map { name throws(APIError) in try api.agent(named: name) }
         let profile = profile ?? known?.profile ?? Profile()
         let agent = Agent(
             id: known?.id ?? 0, name: application ?? "replay", created: 0, profile: profile, revision: 1, seed: 1)

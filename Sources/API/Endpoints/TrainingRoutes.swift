@@ -1,10 +1,8 @@
-// A person's orders to an application's training: stage, retrain, reset, promote.
+// An operator's commands to an application's training: stage, retrain, reset, promote.
 
 import Agents
 import HTTPServer
-import Learning
-import Scaling
-import Store
+import Operations
 
 enum TrainingRoutes {
     static func register(on router: inout Router, _ api: APIContext) {
@@ -15,25 +13,25 @@ enum TrainingRoutes {
         }
         router.add(
             .post, "/v1/applications/{app}/retrain",
-            IdempotencyDesk.once(api) { request, response in
+            IdempotentRoute.once(api) { request, response in
                 order(api, request, &response, "retrain", read: { _ in }) { _, _ in (.retrain, "{}") }
             })
         router.add(
             .post, "/v1/applications/{app}/reset",
-            IdempotencyDesk.once(api) { request, response in
+            IdempotentRoute.once(api) { request, response in
                 order(api, request, &response, "reset", read: { _ in }) { _, _ in (.reset, "{}") }
             })
         let promote: Handler = { request, response in
             let text = request.parameter(1)
             return order(api, request, &response, "promote", read: { _ in }) { agent, _ in
-                let model = try ModelRoutes.model(text, of: agent, api)
+                let model = try api.service.model(text, of: agent)
                 return (
-                    .promote(version: model.version, try ModelRoutes.policy(of: model.weights)),
+                    .promote(version: model.version, try ApplicationService.policy(of: model.weights)),
                     "{\"version\":\(model.version)}"
                 )
             }
         }
-        router.add(.post, "/v1/applications/{app}/models/{version}/promote", IdempotencyDesk.once(api, promote))
+        router.add(.post, "/v1/applications/{app}/models/{version}/promote", IdempotentRoute.once(api, promote))
     }
 
     private static func readStage(_ reader: inout ObjectReader) -> (Stage, hold: Bool) {
@@ -44,37 +42,32 @@ enum TrainingRoutes {
         return (stage ?? .offline, reader.boolean("hold") ?? false)
     }
 
-    /// Hands an order to the trainer and answers when it is on duty.
+    /// Hands a command to the trainer and answers when it is on duty.
     private static func order<Content: Sendable>(
-        _ api: APIContext, _ request: borrowing Request, _ response: inout Response, _ action: String,
+        _ api: APIContext, _ request: borrowing Request, _ response: inout Response, _ name: String,
         read: (inout ObjectReader) -> Content,
         _ make: @escaping @Sendable (Agent, Content) throws -> (TrainingCommand, detail: String)
-    ) -> HTTPServer.Outcome {
-        let name = request.parameter(0)
-        guard let (given, content) = ControlRoutes.order(api, request, &response, action, read) else { return .respond }
-        var order = given
-        order.application = name
+    ) -> HandlerResult {
+        let application = request.parameter(0)
+        guard let (given, content) = ControlRoutes.readAction(api, request, &response, name, read) else { return .respond }
+        var action = given
+        action.application = application
         let deferral = request.deferral()
-        api.inBackground(deferral) { [order] in
-            let agent = try api.agent(named: name)
-            let (training, detail) = try make(agent, content)
-            carryOut(training, agent, order, detail, deferral, api)
+        api.inBackground(deferral) { [action] in
+            let agent = try api.agent(named: application)
+            let (command, detail) = try make(agent, content)
+            carryOut(command, agent, action, detail, deferral, api)
         }
         return .deferred
     }
 
     static func carryOut(
-        _ training: TrainingCommand, _ agent: Agent, _ order: PersonalOrder, _ detail: String, _ deferral: Deferral,
+        _ command: TrainingCommand, _ agent: Agent, _ action: OperatorAction, _ detail: String, _ deferral: Deferral,
         _ api: APIContext
     ) {
-        api.trainer.carryOut(training, for: agent, at: order.time, audit: order.entry(detail)) { result in
+        api.service.carryOut(command, for: agent, by: action, detail) { result in
             api.inBackground(deferral) {
-                let active: ActivePolicy
-                do {
-                    active = try result.get()
-                } catch let failure as OrderFailure {
-                    throw refusal(failure, agent)
-                }
+                let active = try result.get()
                 var json = JSONWriter()
                 json.object { json in
                     json.member("application", agent.name)
@@ -83,18 +76,6 @@ enum TrainingRoutes {
                 }
                 api.complete(deferral, ResponseBytes(body: json.bytes))
             }
-        }
-    }
-
-    private static func refusal(_ failure: OrderFailure, _ agent: Agent) -> Refusal {
-        switch failure {
-        case .noPolicy(let stage):
-            Refusal(
-                .conflict,
-                "\(agent.name) has no policy yet, so it cannot be \(stage.rawValue). It is learning from the rules.",
-                errors: [ProblemItem(pointer: "/stage", code: "noPolicy", detail: "Only \"offline\" is possible now.")])
-        case .versionTaken(let next):
-            Refusal(.conflict, "Versions are immutable and numbered upwards: the next free one is \(next).")
         }
     }
 }

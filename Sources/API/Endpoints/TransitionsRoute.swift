@@ -2,8 +2,8 @@
 
 import Agents
 import HTTPServer
+import Operations
 import Scaling
-import Store
 
 enum TransitionsRoute {
     static let transitionsMax = 2000
@@ -12,32 +12,29 @@ enum TransitionsRoute {
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(
             .post, "/v1/applications/{app}/transitions", options: RouteOptions(bodyBytesMax: bodyBytesMax),
-            IdempotencyDesk.once(api) { request, response in
-                let steps: ForeignSteps
+            IdempotentRoute.once(api) { request, response in
+                let steps: ExternalSteps
                 do throws(JSONParser.ParseFailure) {
                     var reader = ObjectReader(try api.loops[request.loop].parser.parse(padded: request.body), at: "")
-                    steps = ForeignSteps(&reader)
+                    steps = ExternalSteps(&reader)
                     guard reader.errors.isEmpty else {
-                        DecideRoute.refuse(reader.errors, &response)
+                        APIError(reader.errors).write(to: response)
                         return .respond
                     }
                 } catch {
-                    Refusal(error).write(to: response)
+                    APIError(error).write(to: response)
                     return .respond
                 }
                 let name = request.parameter(0)
-                let now = api.now(nil)
+                let now = api.clock.now
                 return api.later(request) { try store(steps, of: name, at: now, api) }
             })
     }
 
-    /// As with a decision, an application that nobody knows yet is made with the default profile: a history may be
-    /// brought before the first observation.
     private static func store(
-        _ steps: ForeignSteps, of name: String, at time: Double, _ api: APIContext
+        _ steps: ExternalSteps, of name: String, at time: Double, _ api: APIContext
     ) throws -> ResponseBytes {
-        let agent = try api.registry[name] ?? api.directory.create(name, profile: Profile(), at: time)
-        let new = try api.database.insert(steps.transitions, of: agent.id)
+        let (agent, new) = try api.service.learn(from: steps.transitions, of: name, at: time)
         var json = JSONWriter()
         json.object { json in
             json.member("application", agent.name)
@@ -52,7 +49,7 @@ enum TransitionsRoute {
 }
 
 /// `{"controller": name, "transitions": [{observation, desired, reward, next}]}`.
-private struct ForeignSteps: Sendable {
+private struct ExternalSteps: Sendable {
     private(set) var transitions: [ExternalTransition] = []
     private(set) var unknown: Set<String> = []
 

@@ -1,8 +1,9 @@
 // What kind of workload an application is: its meta-learned embedding, and the known workloads nearest to it.
 
 import Agents
+import Base
 import HTTPServer
-import Store
+import Operations
 
 enum WorkloadRoutes {
     private static let neighboursDefault = 10
@@ -14,7 +15,7 @@ enum WorkloadRoutes {
             return api.polled(request) {
                 let agent = try api.agent(named: name)
                 guard let embedding = api.trainer.embeddings.embedding(of: agent.id) else {
-                    throw Refusal(.notFound, absence(of: agent, api))
+                    throw APIError(.notFound, absence(of: agent, api))
                 }
                 return ResponseBytes(body: describe(embedding, of: agent))
             }

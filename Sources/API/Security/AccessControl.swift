@@ -1,9 +1,11 @@
 // Who may do what: decided for every request before its body is read.
 
+import Agents
 import Crypto
 import Dispatch
 import Foundation
 import HTTPServer
+import Logging
 import Synchronization
 
 /// How a server protects itself.
@@ -54,6 +56,7 @@ public final class AccessControl: Sendable {
     }
 
     private let options: SecurityOptions
+    private let log: Logger
     private let state = Mutex(State())
     /// Seconds since 1970, for what expires; and of a clock that nobody sets, for what is limited by time.
     private let clock: @Sendable () -> Double
@@ -61,10 +64,11 @@ public final class AccessControl: Sendable {
 
     /// - Throws: `TokenFile.Failure` when a file is there but wrong.
     public init(
-        _ options: SecurityOptions, clock: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 },
+        _ options: SecurityOptions, log: Logger = .silent, clock: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 },
         monotonic: @escaping @Sendable () -> Double = { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
     ) throws {
         self.options = options
+        self.log = log
         self.clock = clock
         self.monotonic = monotonic
         let files = try options.tokenFiles.flatMap(TokenFile.read)
@@ -254,6 +258,11 @@ public final class AccessControl: Sendable {
                 guard state.failures.count < Self.rememberedMax else { return false }
             }
             state.failures[address] = entry
+            // Twice a minute and address: a flood of wrong tokens must not become a flood of lines.
+            if entry.count == 1 || entry.count == Self.failuresMax + 1 {
+                log.warning(
+                    "wrong token", metadata: ["address": "\(address)", "suspended": "\(entry.count > Self.failuresMax)"])
+            }
             return entry.count > Self.failuresMax
         }
     }

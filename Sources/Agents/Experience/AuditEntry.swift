@@ -4,7 +4,7 @@ public struct AuditEntry: Sendable, Equatable {
     public var id: Int64 = 0
     /// Seconds since 1970.
     public var time: Double
-    public var actor: String
+    public var operatorName: String
     /// For example `pin` or `killSwitch.on`.
     public var action: String
     /// Its name; `nil` for what concerns all of them.
@@ -14,10 +14,10 @@ public struct AuditEntry: Sendable, Equatable {
     public var detail: String
 
     public init(
-        time: Double, actor: String, action: String, application: String?, reason: String, detail: String = "{}"
+        time: Double, operatorName: String, action: String, application: String?, reason: String, detail: String = "{}"
     ) {
         self.time = time
-        self.actor = actor
+        self.operatorName = operatorName
         self.action = action
         self.application = application
         self.reason = reason

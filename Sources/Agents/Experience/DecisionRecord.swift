@@ -19,7 +19,7 @@ public enum DecisionRecord {
         writer.write(UInt8(Stage.allCases.firstIndex(of: decision.stage) ?? 0))
         writer.write(UInt8(Source.allCases.firstIndex(of: decision.source) ?? 0))
         writer.write(UInt32(clamping: decision.modelVersion))
-        writer.write(UInt8(EpisodeSummary.Actor.allCases.firstIndex(of: decision.actor) ?? 0))
+        writer.write(UInt8(EpisodeSummary.Controller.allCases.firstIndex(of: decision.controller) ?? 0))
         writer.write(decision.exploring)
         write(decision.current, to: &writer)
         write(decision.proposed, to: &writer)
@@ -74,8 +74,8 @@ public enum DecisionRecord {
         let stage = Int(try reader.integer(UInt8.self))
         let source = Int(try reader.integer(UInt8.self))
         let modelVersion = Int(try reader.integer(UInt32.self))
-        let actor = Int(try reader.integer(UInt8.self))
-        guard stage < Stage.allCases.count, source < Source.allCases.count, actor < EpisodeSummary.Actor.allCases.count
+        let controller = Int(try reader.integer(UInt8.self))
+        guard stage < Stage.allCases.count, source < Source.allCases.count, controller < EpisodeSummary.Controller.allCases.count
         else { throw Failure.malformed }
         let exploring = try reader.bool()
         let current = try readAllocation(from: &reader)
@@ -101,7 +101,7 @@ public enum DecisionRecord {
             seq: seq, clientID: clientID.isEmpty ? nil : clientID, application: application, previous: previous,
             time: time, episode: episode, step: step, observation: observation, stage: Stage.allCases[stage],
             source: Source.allCases[source],
-            modelVersion: modelVersion, actor: EpisodeSummary.Actor.allCases[actor],
+            modelVersion: modelVersion, controller: EpisodeSummary.Controller.allCases[controller],
             exploring: exploring, current: current, proposed: proposed, desired: desired, reason: reason,
             reward: reward, policy: policy, rules: rules, guards: guards, warnings: warnings, experience: experience)
     }

@@ -42,7 +42,7 @@ public struct ClosedEpisode: Sendable {
 
 /// A finished episode, as listed and charted.
 public struct EpisodeSummary: Sendable, Equatable {
-    public enum Actor: String, Sendable, CaseIterable {
+    public enum Controller: String, Sendable, CaseIterable {
         case policy, rules
         /// The rules acted for comparison while a policy was on duty.
         case control
@@ -56,7 +56,7 @@ public struct EpisodeSummary: Sendable, Equatable {
     /// `seq` of the decision that closed it; the chain of `previous` leads from there through the steps.
     public var closing: Int64
     public var stage: Stage
-    public var actor: Actor
+    public var controller: Controller
     public var modelVersion: Int
     /// Mean step reward (alpha form, 0..1), `nil` when no step could be measured.
     public var reward: Double?
@@ -67,7 +67,7 @@ public struct EpisodeSummary: Sendable, Equatable {
 
     public init(
         application: Int64, number: Int, started: Double, ended: Double, steps: Int, closing: Int64, stage: Stage,
-        actor: Actor, modelVersion: Int, reward: Double?, rulesReward: Double?, violations: Double
+        controller: Controller, modelVersion: Int, reward: Double?, rulesReward: Double?, violations: Double
     ) {
         self.application = application
         self.number = number
@@ -76,7 +76,7 @@ public struct EpisodeSummary: Sendable, Equatable {
         self.steps = steps
         self.closing = closing
         self.stage = stage
-        self.actor = actor
+        self.controller = controller
         self.modelVersion = modelVersion
         self.reward = reward
         self.rulesReward = rulesReward

@@ -28,15 +28,8 @@ struct RewardWindow: Sendable, Equatable {
         return true
     }
 
-    /// 0 when empty.
-    var mean: Double { values.isEmpty ? 0 : values.reduce(0, +) / Double(values.count) }
-
-    /// Of the sample; 0 for fewer than two.
-    var deviation: Double {
-        guard values.count > 1 else { return 0 }
-        let mean = mean
-        return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
-    }
+    var mean: Double { values.mean }
+    var deviation: Double { values.deviation }
 
     func encode(into writer: inout ByteWriter) { writer.write(values) }
 

@@ -97,7 +97,7 @@ public final class Agent: Sendable {
 
     /// Notes what became of the decision `seq`. Persist it before.
     /// - Returns: false when that is not the last decision, so that the next observation does not tell of it.
-    public func note(_ outcome: DecisionOutcome, of seq: Int64) -> Bool {
+    public func note(_ outcome: DecisionFeedback, of seq: Int64) -> Bool {
         state.withLock { state in
             guard state.lastSeq == seq else { return false }
             state.outcome = outcome

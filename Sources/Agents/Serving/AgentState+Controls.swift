@@ -3,7 +3,7 @@
 import Scaling
 
 /// What became of a decision, told apart from an observation.
-public struct DecisionOutcome: Sendable, Equatable {
+public struct DecisionFeedback: Sendable, Equatable {
     /// Whether it was carried out.
     public var applied: Bool
     /// Replaces the computed reward; `nil` leaves it.

@@ -18,7 +18,7 @@ struct AgentState: Sendable {
     /// What people demand; it is stored beside the agent's state, not in it.
     var controls = Controls()
     /// What became of the last decision, when that was told apart from an observation.
-    var outcome: DecisionOutcome?
+    var outcome: DecisionFeedback?
     var isLoaded = false
     /// What the ledger of a shared total counts for this application.
     var held = Capacity(cpuMillicores: 0, memoryBytes: 0)
@@ -43,7 +43,7 @@ struct AgentState: Sendable {
         var number = 1
         var step = 0
         var started: Double = 0
-        var actor = EpisodeSummary.Actor.rules
+        var controller = EpisodeSummary.Controller.rules
         var stage = Stage.offline
         var rewardSum = 0.0
         var rewards = 0
@@ -88,9 +88,9 @@ struct AgentState: Sendable {
         if running.step == 0 { openEpisode(active, at: now) }
 
         var experience = core.experience(perception)
-        let isExploring = active?.explores == true && running.actor == .policy
+        let isExploring = active?.explores == true && running.controller == .policy
         let proposal = propose(perception, active, scratch, &experience, isExploring: isExploring)
-        let isPolicys = running.actor == .policy && proposal != nil
+        let isPolicys = running.controller == .policy && proposal != nil
         let settled = core.settle(
             perception, proposed: isPolicys ? proposal?.allocation : nil, controls: controls, capacity: capacity)
         if settled.source != .policy {
@@ -103,7 +103,7 @@ struct AgentState: Sendable {
             episode: running.number,
             step: running.step, observation: observation, stage: running.stage, source: settled.source,
             modelVersion: proposal == nil ? 0 : active?.version ?? 0,
-            actor: running.actor, exploring: isExploring && settled.source == .policy, current: perception.current,
+            controller: running.controller, exploring: isExploring && settled.source == .policy, current: perception.current,
             proposed: settled.proposed, desired: settled.guarded.allocation, reason: settled.reason,
             reward: perception.reward, policy: proposal, rules: perception.rules,
             guards: Array(settled.guarded.records),
@@ -149,10 +149,10 @@ struct AgentState: Sendable {
         if profile.algorithm == .rules || profile.actuation == .observe || stage == .offline
             || active?.policy == nil
         {
-            running.actor = .rules
+            running.controller = .rules
         } else {
             let isControl = profile.controlEpisodes && Self.isControl(episode: running.number)
-            running.actor = isControl ? .control : .policy
+            running.controller = isControl ? .control : .policy
         }
     }
 
@@ -168,7 +168,7 @@ struct AgentState: Sendable {
         let reward = running.rewards > 0 ? running.rewardSum / Double(running.rewards) : nil
         let summary = EpisodeSummary(
             application: application, number: running.number, started: running.started, ended: now,
-            steps: running.step, closing: closing, stage: running.stage, actor: running.actor,
+            steps: running.step, closing: closing, stage: running.stage, controller: running.controller,
             modelVersion: active?.version ?? 0, reward: reward, rulesReward: active?.rulesReward,
             violations: Double(running.violations) / Double(running.step))
         episodesFinished += 1
@@ -179,7 +179,7 @@ struct AgentState: Sendable {
 
     /// A policy that lost its duty in mid-episode does not finish it: the rules act from this decision on.
     private func mustStandDown(_ active: ActivePolicy?) -> Bool {
-        running.actor == .policy && (active?.policy == nil || active?.stage == .offline)
+        running.controller == .policy && (active?.policy == nil || active?.stage == .offline)
     }
 
     // MARK: Remembering
@@ -213,9 +213,9 @@ struct AgentState: Sendable {
         if running.step == 0 {
             running.started = decision.time
             running.stage = decision.stage
-            running.actor = decision.actor
+            running.controller = decision.controller
         }
-        let isPolicys = decision.actor == .policy && decision.policy != nil
+        let isPolicys = decision.controller == .policy && decision.policy != nil
         _ = core.settle(
             perception, proposed: isPolicys ? decision.proposed : nil, controls: Self.controls(behind: decision))
         core.resume(after: decision.desired, memory: decision.experience.memory)
@@ -251,7 +251,7 @@ struct AgentState: Sendable {
         writer.write(UInt32(clamping: running.number))
         writer.write(UInt32(clamping: running.step))
         writer.write(running.started)
-        writer.write(running.actor.rawValue)
+        writer.write(running.controller.rawValue)
         writer.write(running.stage.rawValue)
         writer.write(running.rewardSum)
         writer.write(UInt32(clamping: running.rewards))
@@ -277,10 +277,10 @@ struct AgentState: Sendable {
         running.number = Int(try reader.integer(UInt32.self))
         running.step = Int(try reader.integer(UInt32.self))
         running.started = try reader.double()
-        guard let actor = EpisodeSummary.Actor(rawValue: try reader.string()),
+        guard let controller = EpisodeSummary.Controller(rawValue: try reader.string()),
             let stage = Stage(rawValue: try reader.string())
         else { throw ByteReader.Failure.malformed }
-        running.actor = actor
+        running.controller = controller
         running.stage = stage
         running.rewardSum = try reader.double()
         running.rewards = Int(try reader.integer(UInt32.self))

@@ -140,9 +140,14 @@ struct ApplicationLearner: Sendable {
         if let first = lifecycle.start(profile) { progress.transitions.append(first) }
         trajectories.insert(summary)
         guard profile.algorithm != .rules else { return progress }
+        // Without bootstrapping there is no candidate to wait for: what there is acts, and explores.
+        if lifecycle.stage == .online, version == 0 {
+            progress.versions.append(publish(source.base == nil ? [:] : ["base": 1]))
+            if source.base != nil { baseVersion = version }
+        }
         recent.append(summary.number)
         recent.removeFirst(max(0, recent.count - CandidateEvaluator.episodesMax))
-        if summary.actor == .policy {
+        if summary.controller == .policy {
             try learnOnline(from: summary, source, &progress)
         } else {
             rulesEpisodes.append(summary.number)
@@ -150,17 +155,17 @@ struct ApplicationLearner: Sendable {
             rulesInStage += 1
             if lifecycle.stage == .offline { try review(source, seed: UInt64(summary.number), &progress) }
         }
-        if summary.actor != .policy, let reward = summary.reward {
+        if summary.controller != .policy, let reward = summary.reward {
             reportedRules.append(reward, size: Self.reportedMax)
         }
         let value = try value(of: summary, source)
         let isReviewed =
             lifecycle.isOnProbation(profile)
-            || lifecycle.isInDoubt(adding: summary.actor == .policy ? value : nil)
+            || lifecycle.isInDoubt(adding: summary.controller == .policy ? value : nil)
             || (lifecycle.stage == .serving && summary.number.isMultiple(of: Self.episodesBetweenInspections))
         if isReviewed { try inspect(source, seed: UInt64(summary.number)) }
         let changes = lifecycle.episodeEnded(
-            policyReward: summary.actor == .policy ? value : nil,
+            policyReward: summary.controller == .policy ? value : nil,
             rulesReward: try rulesValue(with: summary, value, source),
             candidateEstimate: lifecycle.stage == .serving && !isReviewed ? nil : estimate, profile: profile)
         progress.transitions += changes
@@ -197,7 +202,7 @@ struct ApplicationLearner: Sendable {
     private func rulesValue(
         with summary: EpisodeSummary, _ value: Double?, _ source: LearningSource
     ) throws -> Double? {
-        switch summary.actor {
+        switch summary.controller {
         case .rules: return value
         case .control:
             let settling = max(summary.steps / 5, Self.settlingSeconds / max(1, source.profile.stepSeconds))

@@ -2,6 +2,7 @@
 
 import Foundation
 import Learning
+import Logging
 import Scaling
 import Synchronization
 
@@ -19,12 +20,14 @@ public final class Trainer: Sendable {
     private let seed: UInt64
     private let queue = TrainingQueue()
     private let threads: Int
-    private let running = Atomic<Int>(0)
+    private let log: Logger
+    /// The threads that are at work.
+    private let running = DispatchGroup()
     private let learners = Mutex<[Int64: ApplicationLearner]>([:])
     /// Last episode of every application that training has dealt with.
     private let progress = Mutex<[Int64: Int]>([:])
     private let failure = Mutex<String?>(nil)
-    private let orders = Mutex<[Int64: [WaitingOrder]]>([:])
+    private let commands = Mutex<[Int64: [WaitingCommand]]>([:])
     public let updates = Atomic<Int>(0)
     /// What kind of workload each application is.
     public let embeddings: EmbeddingIndex
@@ -32,7 +35,7 @@ public final class Trainer: Sendable {
     /// - Parameter encoder: what embeds applications; without one they have no embedding.
     public init(
         store: any EpisodeStore, table: ServingTable, base: Policy?, encoder: WorkloadEncoder? = nil, threads: Int,
-        seed: UInt64
+        seed: UInt64, log: Logger = .silent
     ) {
         self.base = base
         baseWeights = base?.encode()
@@ -41,15 +44,16 @@ public final class Trainer: Sendable {
         self.table = table
         self.threads = threads
         self.seed = seed
+        self.log = log
     }
 
     public func start() {
         for index in 0..<threads {
-            running.add(1, ordering: .relaxed)
+            running.enter()
             let thread = Thread { [self] in
                 _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
                 work()
-                running.subtract(1, ordering: .releasing)
+                running.leave()
             }
             thread.name = "aware.trainer.\(index)"
             thread.stackSize = 8 << 20
@@ -64,7 +68,9 @@ public final class Trainer: Sendable {
     /// Lets every thread finish the update it is at, and waits for that.
     public func stop() async {
         beginStopping()
-        while running.load(ordering: .acquiring) > 0 { try? await Task.sleep(for: .milliseconds(5)) }
+        await withCheckedContinuation { continuation in
+            running.notify(queue: .global()) { continuation.resume() }
+        }
     }
 
     /// Says that an episode of `agent` is on disk.
@@ -115,6 +121,7 @@ public final class Trainer: Sendable {
             } catch {
                 // The episodes stay in the store; the application's next episode tries again.
                 failure.withLock { $0 = "\(agent.name): \(error)" }
+                log.error("training failed", metadata: ["application": "\(agent.name)", "error": "\(error)"])
                 learners.withLock { $0[agent.id] = nil }
             }
         }
@@ -125,17 +132,17 @@ public final class Trainer: Sendable {
 
     private func checkStop() throws { if queue.isClosed { throw Stopped() } }
 
-    /// Carries out what people ordered, and learns from the episodes that are new; on the caller's thread.
-    func train(_ agent: Agent) throws {
+    /// Carries out what operators commanded, and learns from the episodes that are new; on the caller's thread.
+    public func train(_ agent: Agent) throws {
         var (learner, last) = try learner(of: agent)
         let profile = agent.profile
         while true {
-            try carryOutOrders(agent, after: last, profile, &learner)
+            try carryOutCommands(agent, after: last, profile, &learner)
             let summaries = try store.episodes(of: agent.id, after: last, limit: 64)
             if summaries.isEmpty { break }
             for summary in summaries {
                 try checkStop()
-                try carryOutOrders(agent, after: last, profile, &learner)
+                try carryOutCommands(agent, after: last, profile, &learner)
                 // A backlog is persisted where something changed, and at its end.
                 try learn(agent, summary, profile, &learner, isLast: summary.number == summaries.last?.number)
                 last = summary.number
@@ -222,45 +229,47 @@ public final class Trainer: Sendable {
                     to: transition.to.rawValue, reason: transition.reason.rawValue, figures: transition.figures))
         }
         try store.commit(commit)
+        for event in commit.events { log.report(event, of: agent.name) }
         if !change.versions.isEmpty { updates.add(change.versions.count, ordering: .relaxed) }
         table.publish(Self.activePolicy(of: learner), for: agent.id)
         progress.withLock { $0[agent.id] = summary.number }
     }
 
-    // MARK: Orders
+    // MARK: Commands
 
-    /// Lets a person intervene in an application's training: as soon as no episode of it is being learned from.
+    /// Lets an operator intervene in an application's training: as soon as no episode of it is being learned from.
     /// - Parameter completion: called on a trainer's thread after the change is on disk and on duty, with the version
-    ///   and stage it led to, or with what was in the way (`OrderFailure`, or the store's error).
+    ///   and stage it led to, or with what was in the way (`CommandError`, or the store's error).
     /// - Parameter audit: who wants it and why; stored in the same transaction as the change.
     public func carryOut(
-        _ order: TrainingCommand, for agent: Agent, at time: Double, audit: AuditEntry? = nil,
+        _ command: TrainingCommand, for agent: Agent, at time: Double, audit: AuditEntry? = nil,
         completion: @escaping @Sendable (Swift.Result<ActivePolicy, any Error>) -> Void
     ) {
-        orders.withLock {
+        commands.withLock {
             $0[agent.id, default: []].append(
-                WaitingOrder(order: order, time: time, audit: audit, completion: completion))
+                WaitingCommand(command: command, time: time, audit: audit, completion: completion))
         }
         queue.push(agent, first: true)
     }
 
-    private func carryOutOrders(
+    private func carryOutCommands(
         _ agent: Agent, after episode: Int, _ profile: Profile, _ learner: inout ApplicationLearner
     ) throws {
-        for waiting in orders.withLock({ $0.removeValue(forKey: agent.id) ?? [] }) {
+        for waiting in commands.withLock({ $0.removeValue(forKey: agent.id) ?? [] }) {
             do {
                 var changed = learner
                 var commit = TrainingCommit(
                     application: agent.id, episode: episode, state: [], optimizer: nil,
-                    models: waiting.order.model.map { [$0] } ?? [], events: [], audit: waiting.audit)
-                commit.events = try changed.obey(
-                    waiting.order, base: base(for: agent), seed: seed(of: agent), profile: profile
+                    models: waiting.command.model.map { [$0] } ?? [], events: [], audit: waiting.audit)
+                commit.events = try changed.apply(
+                    waiting.command, base: base(for: agent), seed: seed(of: agent), profile: profile
                 ).map {
                     $0.event(of: agent.id, episode: episode, at: waiting.time)
                 }
                 commit.state = changed.encodeState()
                 commit.optimizer = changed.encodeOptimizer()
                 try store.commit(commit)
+                for event in commit.events { log.report(event, of: agent.name) }
                 learner = changed
                 let active = Self.activePolicy(of: learner)
                 table.publish(active, for: agent.id)

@@ -1,4 +1,4 @@
-// What a person may demand of an application's training, and what it does to the learner.
+// What an operator may demand of an application's training, and what it does to the learner.
 
 import Learning
 import Scaling
@@ -17,24 +17,24 @@ public enum TrainingCommand: Sendable {
     /// An outcome that came late changed what a finished episode earned.
     case correct(EpisodeCorrection)
 
-    /// The version that is stored with the order.
+    /// The version that is stored with the command.
     var model: ModelVersion? {
         if case .adopt(let model) = self { return model }
         return nil
     }
 }
 
-/// Why an order could not be carried out.
-public enum OrderFailure: Error, Equatable {
+/// Why a command could not be carried out.
+public enum CommandError: Error, Equatable {
     /// The stage needs a policy and there is none.
     case noPolicy(Stage)
     /// Versions are immutable and numbered upwards: the next one is `next`.
     case versionTaken(next: Int)
 }
 
-/// An order that waits for its turn.
-struct WaitingOrder: Sendable {
-    let order: TrainingCommand
+/// A command that waits for its turn.
+struct WaitingCommand: Sendable {
+    let command: TrainingCommand
     /// Seconds since 1970.
     let time: Double
     let audit: AuditEntry?
@@ -42,13 +42,13 @@ struct WaitingOrder: Sendable {
 }
 
 extension ApplicationLearner {
-    /// Carries out `order`; on a throw nothing has changed.
+    /// Carries out `command`; on a throw nothing has changed.
     /// - Returns: the changes of stage and version that it means.
     /// - Parameters base, seed: as of a learner that has not learned anything yet.
-    mutating func obey(
-        _ order: TrainingCommand, base: Policy?, seed: UInt64, profile: Profile
-    ) throws(OrderFailure) -> [OrderEffect] {
-        switch order {
+    mutating func apply(
+        _ command: TrainingCommand, base: Policy?, seed: UInt64, profile: Profile
+    ) throws(CommandError) -> [CommandEffect] {
+        switch command {
         case .stage(let stage, let hold):
             guard version > 0 || stage == .offline || stage == .initialized else { throw .noPolicy(stage) }
             startAfresh()
@@ -101,13 +101,13 @@ extension ApplicationLearner {
             seed: seed &+ UInt64(latest))
     }
 
-    private mutating func transition(to stage: Stage, hold: Bool) -> [OrderEffect] {
+    private mutating func transition(to stage: Stage, hold: Bool) -> [CommandEffect] {
         lifecycle.force(stage, hold: hold).map { [.transition($0)] } ?? []
     }
 }
 
-/// What an order changed, as it is told to operators.
-enum OrderEffect {
+/// What a command changed, as it is told to operators.
+enum CommandEffect {
     case transition(Lifecycle.Transition)
     case promotion(from: Int, to: Int, reason: String)
     case adoption(version: Int)

@@ -170,11 +170,11 @@ public struct BillStudy: Sendable {
 extension BillStudy {
     /// All cells, application by application.
     public func run(
-        policies: [Policy], part: Scenario.Part, noOpBias: [Float] = [], spread: ParallelFor = sequentially
+        policies: [Policy], part: Scenario.Part, noOpBias: [Float] = [], parallelFor: ParallelFor = sequentially
     ) -> Result {
         var cells = [Cell](repeating: Cell(), count: scenario.applications.count)
         cells.withUnsafeMutableBufferPointer { cells in
-            spread(cells.count) { cells[$0] = cell($0, policies: policies, part: part, noOpBias: noOpBias) }
+            parallelFor(cells.count) { cells[$0] = cell($0, policies: policies, part: part, noOpBias: noOpBias) }
         }
         return Result(cells: cells, seed: scenario.seed)
     }

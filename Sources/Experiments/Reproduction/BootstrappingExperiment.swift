@@ -1,5 +1,7 @@
 // rq3: the first episodes, with and without bootstrapping (the paper's Figure 10 and its characterisation).
 
+import Base
+
 /// Means over the first episodes relative to the rules, and the worst stretch of fifty.
 enum BootstrappingExperiment: Experiment {
     static let id = "rq3"
@@ -14,9 +16,9 @@ enum BootstrappingExperiment: Experiment {
     /// Episodes of the stretch that must not be below the rules.
     static let stretch = 50
 
-    static func run(in laboratory: Laboratory) -> ExperimentReport {
-        let units = laboratory.earlyStudy().units
-        let seed = laboratory.seed
+    static func run(in context: ExperimentContext) throws -> ExperimentReport {
+        let units = try context.earlyStudy().units
+        let seed = context.seed
         let measures: [(String, (TrialResult) -> Double)] = [
             ("reward", \.r), ("cpu utilisation", \.cpu), ("memory utilisation", \.memory),
             ("violations", \.violationRate),
@@ -52,7 +54,7 @@ enum BootstrappingExperiment: Experiment {
         }
         return ExperimentReport(
             id: id, title: "Early training with and without bootstrapping",
-            definitions: definitions(units, laboratory.sizes), findings: findings,
+            definitions: definitions(units, context.sizes), findings: findings,
             plots: [("rq3-first-episodes", plot(units))])
     }
 
@@ -62,19 +64,18 @@ enum BootstrappingExperiment: Experiment {
         return Curve.windows(differences, stretch).min() ?? 0
     }
 
-    private static func definitions(_ units: [Study.Unit], _ sizes: Laboratory.Sizes) -> [String] {
+    private static func definitions(_ units: [Study.Unit], _ sizes: ExperimentContext.Sizes) -> [String] {
         let acted = units.compactMap(\.firstActed).map(Double.init)
         let served = units.compactMap(\.firstServed).map(Double.init)
         return [
             "\(units.count) unseen applications, their first \(sizes.budget) episodes of 100 steps, exploration "
                 + "included; every arm under the same loads and noise, behind the guards.",
-            "AWARE: the fallback (HPA at 0.7, VPA on memory) acts for \(StagedAgent.observation) episodes, then the base "
-                + "policy on trial, greedily; when ten episodes are not below the rules' it serves, otherwise after "
-                + "\(StagedAgent.trialEpisodes) it explores and learns. It first acted in episode "
-                + "\(format(acted.mean)), first served in episode \(format(served.mean)) (\(served.count) of "
-                + "\(units.count) applications), counted from 0.",
-            "Cloned: the fallback acts for \(min(Study.clonedAfter, sizes.budget / 4)) episodes, a policy is cloned from "
-                + "them and goes on with PPO. No bootstrapping: PPO from random weights from the first episode.",
+            "AWARE: the served agent. The fallback (HPA at 0.7, VPA on memory) acts until the judge finds the base policy not "
+                + "below it; it first acted in episode \(format(acted.mean)), first served in episode "
+                + "\(format(served.mean)) (\(served.count) of \(units.count) applications), counted from 0.",
+            "Cloned: the served agent without a base policy, whose first candidate is cloned from the rules' episodes. No "
+                + "bootstrapping: the served agent without a base policy and with `bootstrap: false`, which explores from "
+                + "random weights.",
             "Converged: trained on the application alone for \(sizes.specialistEpisodes) episodes, then greedy.",
             "The paper's rule-based arm is HPA at 0.8 and VPA on both resources by default. A violation is a step whose "
                 + "p99 is over the objective.",

@@ -1,5 +1,7 @@
 // Curves over episodes: means of several, and means over windows.
 
+import Base
+
 enum Curve {
     /// Episode by episode, as long as the shortest.
     static func mean(_ curves: [[Double]]) -> [Double] {

@@ -1,5 +1,7 @@
 // The runs behind rq3: what an application lives through from its first episode on.
 
+import Agents
+import ClusterModel
 import Deciding
 import Learning
 
@@ -14,9 +16,6 @@ struct EarlyStudy: Sendable {
     static let converged = "converged"
     static let arms = [rulesDefault, rulesCalibrated, fallback, none, cloned, aware, converged]
 
-    /// Episodes of the rules that a policy without a base is cloned from.
-    static let clonedAfter = 50
-
     struct Unit: Sendable {
         /// Of each arm, in the order of `arms`, episode by episode.
         let results: [[TrialResult]]
@@ -27,42 +26,37 @@ struct EarlyStudy: Sendable {
 
     let units: [Unit]
 
-    init(_ laboratory: Laboratory) {
-        let sizes = laboratory.sizes
-        let courses = laboratory.unseen.dropFirst(60).prefix(sizes.bootstrapped).map { laboratory.course($0) }
-        units = laboratory.map("rq3: first episodes", courses.count) { Self.unit(laboratory, courses[$0]) }
+    init(_ context: ExperimentContext) throws {
+        let sizes = context.sizes
+        let schedules = context.unseen.dropFirst(60).prefix(sizes.bootstrapped).map { context.schedule($0) }
+        units = try context.map("rq3: first episodes", schedules.count) { try Self.unit(context, schedules[$0]) }
     }
 
-    private static func unit(_ laboratory: Laboratory, _ course: Course) -> Unit {
-        let sizes = laboratory.sizes
-        let episodes = (0..<sizes.budget).map { course.episode($0) }
-        let rules = laboratory.calibratedRules(course)
-        let specialist = Apprentice.specialist(course, episodes: sizes.specialistEpisodes, seed: laboratory.seed)
-        let untrained = Apprentice(
-            adapting: Policy(shape: .cluster(), seed: laboratory.seed &+ 77), seed: laboratory.seed)
+    private static func unit(_ context: ExperimentContext, _ schedule: EpisodeSchedule) throws -> Unit {
+        let sizes = context.sizes
+        let episodes = (0..<sizes.budget).map { schedule.episode($0) }
+        let rules = context.calibratedRules(schedule)
+        let specialist = Specialist.train(schedule, episodes: sizes.specialistEpisodes, seed: context.seed)
+        let profile = schedule.application.profile
         var firstActed: Int?
         var firstServed: Int?
-        let results = arms.map { arm -> [TrialResult] in
+        func lives(_ agent: ServedAgent, watches: Bool = false) throws -> [TrialResult] {
+            try episodes.enumerated().map { number, trial in
+                if watches, agent.policy != nil, agent.stage != .offline, firstActed == nil { firstActed = number }
+                if watches, agent.stage == .serving, firstServed == nil { firstServed = number }
+                return try agent.live(trial)
+            }
+        }
+        let results = try arms.map { arm -> [TrialResult] in
             switch arm {
-            case rulesDefault: return episodes.map { ServingStudy.play(.bothDefault, $0) }
-            case rulesCalibrated: return episodes.map { Arm.play(rules, $0) }
-            case fallback: return episodes.map { $0.taughtByRules().result }
-            case converged: return episodes.map { Apprentice.serve(specialist, $0) }
+            case rulesDefault: episodes.map { ServingStudy.play(.bothDefault, $0) }
+            case rulesCalibrated: episodes.map { Arm.play(rules, $0) }
+            case fallback: episodes.map { $0.taughtByRules().result }
+            case converged: episodes.map { Specialist.serve(specialist, $0) }
             case none:
-                var agent = StagedAgent(exploring: untrained)
-                return episodes.map { agent.act($0) }
-            case cloned:
-                var agent = StagedAgent(bootstrapping: untrained, clonesAfter: min(clonedAfter, sizes.budget / 4))
-                return episodes.map { agent.act($0) }
-            default:
-                var agent = StagedAgent(
-                    bootstrapping: Apprentice(
-                        adapting: laboratory.base, embedding: laboratory.embedding(course), seed: laboratory.seed))
-                return episodes.enumerated().map { number, trial in
-                    if agent.stage != .offline, firstActed == nil { firstActed = number }
-                    if agent.stage == .serving, firstServed == nil { firstServed = number }
-                    return agent.act(trial)
-                }
+                try lives(ServedAgent(profile: profile, base: nil, bootstraps: false, seed: context.seed))
+            case cloned: try lives(ServedAgent(profile: profile, base: nil, seed: context.seed))
+            default: try lives(ServedAgent(profile: profile, base: context.base, seed: context.seed), watches: true)
             }
         }
         return Unit(results: results, firstActed: firstActed, firstServed: firstServed)

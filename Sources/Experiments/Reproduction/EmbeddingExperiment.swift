@@ -21,10 +21,10 @@ enum EmbeddingExperiment: Experiment {
     private static let memory = "memory of the base policy"
     private static let trajectory = "trajectory encoder"
 
-    static func run(in laboratory: Laboratory) -> ExperimentReport {
-        let applications = Array(laboratory.unseen.prefix(laboratory.sizes.embedded))
-        let points = laboratory.map("embedding", applications.count) {
-            point(laboratory, laboratory.course(applications[$0]))
+    static func run(in context: ExperimentContext) throws -> ExperimentReport {
+        let applications = Array(context.unseen.prefix(context.sizes.embedded))
+        let points = try context.map("embedding", applications.count) {
+            point(context, context.schedule(applications[$0]))
         }
         let optima = Self.standardized(points.map(\.optimum))
         var findings: [Finding] = []
@@ -35,7 +35,7 @@ enum EmbeddingExperiment: Experiment {
             findings.append(
                 Finding(
                     "Spearman, cosine of embeddings and likeness of optimal policies", method,
-                    correlation(embeddings, optima, seed: laboratory.seed)))
+                    correlation(embeddings, optima, seed: context.seed)))
             findings.append(
                 Finding(
                     "mean cosine, same leading segment less others", method, contrast(embeddings, points.map(\.segment))
@@ -48,22 +48,22 @@ enum EmbeddingExperiment: Experiment {
             plots: plots)
     }
 
-    private static func point(_ laboratory: Laboratory, _ course: Course) -> Point {
-        let lessons = (0..<8).map { course.episode(3_000_000 + $0) }
+    private static func point(_ context: ExperimentContext, _ schedule: EpisodeSchedule) -> Point {
+        let lessons = (0..<8).map { schedule.episode(3_000_000 + $0) }
         let episodes = lessons.map { $0.taughtByRules().episode }
         var embeddings: [String: [Float]] = [:]
-        if let encoder = laboratory.encoder { embeddings[trajectory] = encoder.embed(episodes) }
-        embeddings[memory] = memoryMean(laboratory.base, episodes)
+        if let encoder = context.encoder { embeddings[trajectory] = encoder.embed(episodes) }
+        embeddings[memory] = memoryMean(context.base, episodes)
         // The same shapes of load for every application, each in units of its own capacity.
         var total = TrialResult()
         var allocation = (replicas: 0.0, cpu: 0.0, bytes: 0.0, steps: 0.0)
         for seed in 0..<2 {
-            let profile = course.application.profile
+            let profile = schedule.application.profile
             let load = LoadLevel.scale(
                 LoadGenerator.window(steps: 60, seed: UInt64(seed)), to: 0.5,
-                of: course.application.capacity(profile: profile))
+                of: schedule.application.capacity(profile: profile))
             let trial = Trial(
-                application: course.application, load: load, warmUpSteps: 10, seed: UInt64(seed))
+                application: schedule.application, load: load, warmUpSteps: 10, seed: UInt64(seed))
             var planner = PlannerController()
             total += trial.run(&planner) { outcome in
                 let replicas = Double(outcome.observation.replicas)
@@ -77,7 +77,7 @@ enum EmbeddingExperiment: Experiment {
         let optimum = [
             allocation.replicas / steps, allocation.cpu / steps, allocation.bytes / steps, total.coreHours,
         ].map { logarithm(max($0, 1e-9)) }
-        let leading = course.application.segments.max { $0.cpuSeconds < $1.cpuSeconds }?.name ?? ""
+        let leading = schedule.application.segments.max { $0.cpuSeconds < $1.cpuSeconds }?.name ?? ""
         return Point(segment: leading, embeddings: embeddings, optimum: optimum)
     }
 

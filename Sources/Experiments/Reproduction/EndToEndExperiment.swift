@@ -1,5 +1,7 @@
 // figure1: one life from the first episode to another application, with its stages (the paper's Figure 1).
 
+import Agents
+import Base
 import ClusterModel
 import Deciding
 import Learning
@@ -26,16 +28,16 @@ enum EndToEndExperiment: Experiment {
     /// One life: R and stage of every episode.
     private struct Life: Sendable {
         var aware: [Double] = []
-        var stages: [StagedAgent.Stage] = []
+        var stages: [Stage] = []
         var firm: [Double] = []
         var rules: [Double] = []
         var violations = (aware: 0.0, firm: 0.0, rules: 0.0)
     }
 
-    static func run(in laboratory: Laboratory) -> ExperimentReport {
-        let sizes = laboratory.sizes
+    static func run(in context: ExperimentContext) throws -> ExperimentReport {
+        let sizes = context.sizes
         let timeline = Timeline(scale: min(1, Double(sizes.budget) / 400))
-        let lives = laboratory.map("figure1", sizes.endToEnd) { live(laboratory, $0, timeline) }
+        let lives = try context.map("figure1", sizes.endToEnd) { try live(context, $0, timeline) }
         let aware = Curve.mean(lives.map(\.aware))
         let firm = Curve.mean(lives.map(\.firm))
         let rules = Curve.mean(lives.map(\.rules))
@@ -48,7 +50,7 @@ enum EndToEndExperiment: Experiment {
             guard !clamped.isEmpty else { return }
             for (arm, curve, paper) in arms {
                 let values = lives.map { [scale * Array($0[keyPath: curve][clamped]).mean] }
-                findings.append(Finding(name, arm, Bootstrap.mean(of: values, seed: laboratory.seed), paper: paper))
+                findings.append(Finding(name, arm, Bootstrap.mean(of: values, seed: context.seed), paper: paper))
             }
         }
         let isWhole = timeline.end == 1150
@@ -79,33 +81,34 @@ enum EndToEndExperiment: Experiment {
         }
         return ExperimentReport(
             id: id, title: "End to end", definitions: definitions(lives, timeline), findings: findings,
-            plots: [("figure1", plot(laboratory, aware: aware, firm: firm, rules: rules, timeline, scale: scale))])
+            plots: [("figure1", plot(context, aware: aware, firm: firm, rules: rules, timeline, scale: scale))])
     }
 
-    private static func live(_ laboratory: Laboratory, _ index: Int, _ timeline: Timeline) -> Life {
-        let applications = laboratory.unseen.dropFirst(80)
-        let first = laboratory.course(applications[applications.startIndex + 2 * index % applications.count])
-        let second = laboratory.course(applications[applications.startIndex + (2 * index + 1) % applications.count])
+    private static func live(_ context: ExperimentContext, _ index: Int, _ timeline: Timeline) throws -> Life {
+        let applications = context.unseen.dropFirst(80)
+        let first = context.schedule(applications[applications.startIndex + 2 * index % applications.count])
+        let second = context.schedule(applications[applications.startIndex + (2 * index + 1) % applications.count])
         let change = WorkloadUpdate.all[index % 6]
         let changed = first.changed(by: change)
         var life = Life()
-        func agent(_ course: Course) -> StagedAgent {
-            StagedAgent(
-                bootstrapping: Apprentice(
-                    adapting: laboratory.base, embedding: laboratory.embedding(course), seed: laboratory.seed))
+        func agent(_ schedule: EpisodeSchedule) throws -> ServedAgent {
+            try ServedAgent(profile: schedule.application.profile, base: context.base, seed: context.seed)
         }
-        var aware = agent(first)
-        var firm = Apprentice(
-            adapting: Policy(shape: .cluster(), seed: laboratory.seed &+ 77), seed: laboratory.seed)
+        var aware = try agent(first)
+        let firm = try ServedAgent(
+            profile: first.application.profile, base: nil, bootstraps: false, seed: context.seed)
         for number in 0..<timeline.end {
             // Another application is another agent; FIRM's keeps its weights and trains them further.
-            if number == timeline.replacement { aware = agent(second) }
-            let course = number < timeline.change ? first : number < timeline.replacement ? changed : second
-            let trial = course.episode(number)
+            if number == timeline.replacement {
+                aware = try agent(second)
+                try firm.hold(.online, true)
+            }
+            if number == timeline.change * 3 / 4 { try firm.hold(.serving, true) }
+            let schedule = number < timeline.change ? first : number < timeline.replacement ? changed : second
+            let trial = schedule.episode(number)
             life.stages.append(aware.stage)
-            let ours = aware.act(trial)
-            let learns = number < timeline.change * 3 / 4 || number >= timeline.replacement
-            let theirs = learns ? firm.learn(trial) : firm.serve(trial)
+            let ours = try aware.live(trial)
+            let theirs = try firm.live(trial)
             let rules = ServingStudy.play(.bothDefault, trial)
             life.aware.append(ours.r)
             life.firm.append(theirs.r)
@@ -118,7 +121,7 @@ enum EndToEndExperiment: Experiment {
     }
 
     private static func definitions(_ lives: [Life], _ timeline: Timeline) -> [String] {
-        func share(_ stage: StagedAgent.Stage, _ range: Range<Int>) -> Int {
+        func share(_ stage: Stage, _ range: Range<Int>) -> Int {
             let all = lives.flatMap { $0.stages[range] }
             return all.isEmpty ? 0 : all.count { $0 == stage } * 100 / all.count
         }
@@ -130,24 +133,24 @@ enum EndToEndExperiment: Experiment {
             "Means over \(lives.count) unseen applications of 100-step episodes, R doubled to the paper's scale of 200. "
                 + "The workload changes in episode \(timeline.change); in episode \(timeline.replacement) another "
                 + "application takes its place.",
-            "AWARE: the fallback rules, then the base policy on trial, then serving, retraining when the reward falls; "
-                + "the second application begins with the rules, too. FIRM: PPO from random weights without "
-                + "bootstrapping, serving from episode \(timeline.change * 3 / 4) on, no retraining after the change, its weights "
-                + "carried over and trained on after the switch.",
+            "AWARE: the served agent with the base policy; the second application begins with the rules, too. FIRM: the "
+                + "served agent without a base policy and without bootstrapping, held in serving from episode "
+                + "\(timeline.change * 3 / 4) on, so without retraining after the change; its weights are carried over and "
+                + "trained on after the switch.",
         ]
-            + parts.map { name, range in
-                "Stages \(name): offline \(share(.offline, range)) %, on trial \(share(.trial, range)) %, online "
-                    + "\(share(.online, range)) %, serving \(share(.serving, range)) % of episodes."
+            + parts.map { name, range -> String in
+                let shares = [Stage.offline, .online, .serving].map { "\($0.rawValue) \(share($0, range)) %" }
+                return "Stages \(name): \(shares.joined(separator: ", ")) of episodes."
             }
     }
 
     private static func plot(
-        _ laboratory: Laboratory, aware: [Double], firm: [Double], rules: [Double], _ timeline: Timeline, scale: Double
+        _ context: ExperimentContext, aware: [Double], firm: [Double], rules: [Double], _ timeline: Timeline, scale: Double
     ) -> Plot {
         func line(_ name: String, _ curve: [Double]) -> Plot.Line {
             Plot.Line(name: name, points: Curve.smoothed(curve.map { $0 * scale }, window: 10))
         }
-        let published = laboratory.publishedCurves.sorted { $0.key < $1.key }.map {
+        let published = context.publishedCurves.sorted { $0.key < $1.key }.map {
             Plot.Line(name: "\($0.key), paper", points: $0.value, isFaint: true)
         }
         return Plot(

@@ -26,10 +26,11 @@ public struct ExperimentReport: Sendable {
     public let plots: [(name: String, plot: Plot)]
 }
 
-/// An experiment. It may use what others computed in the same laboratory.
+/// An experiment. It may use what others computed in the same context.
 public protocol Experiment {
     static var id: String { get }
-    static func run(in laboratory: Laboratory) -> ExperimentReport
+    /// - Throws: what kept an agent from being simulated.
+    static func run(in context: ExperimentContext) throws -> ExperimentReport
 }
 
 /// All experiments, in the order in which they are run.

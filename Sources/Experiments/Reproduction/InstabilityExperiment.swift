@@ -17,11 +17,11 @@ enum InstabilityExperiment: Experiment {
         (-32.3, -28.8, 56.1), (-42.9, -30.5, 22.2), (-22.1, -26.5, 12.7), (-10.0, -7.8, 10.1),
     ]
 
-    static func run(in laboratory: Laboratory) -> ExperimentReport {
-        let serving = laboratory.servingStudy().units
-        let adaptation = laboratory.adaptationStudy().units
-        let first = laboratory.earlyStudy().units
-        let seed = laboratory.seed
+    static func run(in context: ExperimentContext) throws -> ExperimentReport {
+        let serving = try context.servingStudy().units
+        let adaptation = try context.adaptationStudy().units
+        let first = try context.earlyStudy().units
+        let seed = context.seed
         var findings: [Finding] = []
         guard let specialist = ServingStudy.arms.firstIndex(of: ServingStudy.specialist) else {
             preconditionFailure("the study has a specialist")
@@ -54,7 +54,7 @@ enum InstabilityExperiment: Experiment {
                 Bootstrap.mean(of: adaptation.map { [Double($0.horizon)] }, seed: seed), paper: 230))
         findings += earlyFindings(first, seed: seed)
         return ExperimentReport(
-            id: id, title: "Instability of specialists", definitions: definitions(laboratory.sizes),
+            id: id, title: "Instability of specialists", definitions: definitions(context.sizes),
             findings: findings, plots: [])
     }
 
@@ -87,7 +87,7 @@ enum InstabilityExperiment: Experiment {
         }
     }
 
-    private static func definitions(_ sizes: Laboratory.Sizes) -> [String] {
+    private static func definitions(_ sizes: ExperimentContext.Sizes) -> [String] {
         [
             "Drop: mean R of the 20 episodes after the change against the same loads without it, greedy and without "
                 + "retraining. Retraining episodes: from the change to the last episode of retraining, 0 where the "

@@ -1,5 +1,6 @@
 // rq2: serving through changes of the workload, with and without retraining (the paper's Figure 9).
 
+import Base
 import ClusterModel
 
 /// Reward, utilisations and violations relative to the rules.
@@ -14,8 +15,8 @@ enum ServingExperiment: Experiment {
         Study.baseRetrained: [1.430, 1.640, 1.190, 1.06], Study.converged: [1.485, 1.720, 1.240, 0.60],
     ]
 
-    static func run(in laboratory: Laboratory) -> ExperimentReport {
-        let units = laboratory.servingStudy().units
+    static func run(in context: ExperimentContext) throws -> ExperimentReport {
+        let units = try context.servingStudy().units
         // Changes of one application are not independent of each other.
         let groups = Dictionary(grouping: units, by: \.application).sorted { $0.key < $1.key }.map(\.value)
         let rules = [(Study.rulesDefault, "default rules"), (Study.rulesCalibrated, "calibrated rules")]
@@ -31,10 +32,10 @@ enum ServingExperiment: Experiment {
             func ratio(to other: String, _ measure: (TrialResult) -> Double) -> Estimate? {
                 guard let reference = Study.arms.firstIndex(of: other) else { return nil }
                 return Bootstrap.ratio(
-                    of: values(index, measure), to: values(reference, measure), seed: laboratory.seed)
+                    of: values(index, measure), to: values(reference, measure), seed: context.seed)
             }
             findings.append(
-                Finding("R", arm, Bootstrap.mean(of: values(index, \.r).map { [$0] }, seed: laboratory.seed)))
+                Finding("R", arm, Bootstrap.mean(of: values(index, \.r).map { [$0] }, seed: context.seed)))
             for (other, name) in rules {
                 for (position, (label, measure)) in measures.enumerated() {
                     findings.append(
@@ -58,15 +59,15 @@ enum ServingExperiment: Experiment {
                 findings.append(
                     Finding(
                         "\(change.name): R with retraining less R without", Study.specialist,
-                        Bootstrap.mean(of: gains, seed: laboratory.seed)))
+                        Bootstrap.mean(of: gains, seed: context.seed)))
             }
         }
         return ExperimentReport(
-            id: id, title: "Serving through changes of the workload", definitions: definitions(laboratory.sizes),
+            id: id, title: "Serving through changes of the workload", definitions: definitions(context.sizes),
             findings: findings, plots: [("rq2-after-change", plot(units))])
     }
 
-    private static func definitions(_ sizes: Laboratory.Sizes) -> [String] {
+    private static func definitions(_ sizes: ExperimentContext.Sizes) -> [String] {
         [
             "\(sizes.served) unseen applications x the eight changes of the paper's Figure 3, as factors on work, I/O, "
                 + "memory and load; means over the \(sizes.afterChange) episodes after the change.",
@@ -74,8 +75,8 @@ enum ServingExperiment: Experiment {
                 + "specialist was trained on the application alone, before the change, for "
                 + "\(sizes.specialistEpisodes) episodes; converged: then for \(sizes.specialistEpisodes / 3) more on "
                 + "the changed application, serving greedily.",
-            "Retraining begins when the mean R of 10 episodes is below that of before by more than 2.6 % and two "
-                + "standard errors, and ends when it is not; meanwhile the policy explores and learns every 4 episodes.",
+            "The retraining arms are the served agent with that policy promoted, \(Study.before) episodes before the change: its "
+                + "own lifecycle decides when it leaves serving, its judge which update acts.",
             "A violation is a step whose p99 is over the objective. The default rules are HPA at 0.8 and VPA on both "
                 + "resources; the calibrated ones HPA and VPA on memory, swept before the change.",
         ]

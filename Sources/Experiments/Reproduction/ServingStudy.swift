@@ -1,5 +1,6 @@
 // The runs behind rq2 and instability: applications that change while they are served.
 
+import Agents
 import ClusterModel
 import Learning
 
@@ -35,67 +36,59 @@ struct ServingStudy: Sendable {
 
     let units: [Unit]
 
-    init(_ laboratory: Laboratory) {
-        let sizes = laboratory.sizes
+    init(_ context: ExperimentContext) throws {
+        let sizes = context.sizes
         // Not the applications of rq1.
-        let applications = laboratory.unseen.dropFirst(40).prefix(sizes.served)
-        let courses = applications.map { laboratory.course($0, levels: Self.levels) }
-        let specialists = laboratory.map("rq2: specialists", courses.count) { index in
+        let applications = context.unseen.dropFirst(40).prefix(sizes.served)
+        let schedules = applications.map { context.schedule($0, levels: Self.levels) }
+        let specialists = try context.map("rq2: specialists", schedules.count) { index in
             (
-                policy: Apprentice.specialist(
-                    courses[index], episodes: sizes.specialistEpisodes, seed: laboratory.seed),
-                rules: laboratory.calibratedRules(courses[index])
+                policy: Specialist.train(schedules[index], episodes: sizes.specialistEpisodes, seed: context.seed),
+                rules: context.calibratedRules(schedules[index])
             )
         }
         let changes = Array(WorkloadUpdate.all.prefix(8))
-        units = laboratory.map("rq2: changes", courses.count * changes.count) { index in
+        units = try context.map("rq2: changes", schedules.count * changes.count) { index in
             let (own, change) = (index / changes.count, changes[index % changes.count])
-            return Self.unit(
-                laboratory, courses[own], change, specialist: specialists[own].policy, rules: specialists[own].rules)
+            return try Self.unit(
+                context, schedules[own], change, specialist: specialists[own].policy, rules: specialists[own].rules)
         }
     }
 
     private static func unit(
-        _ laboratory: Laboratory, _ course: Course, _ change: WorkloadUpdate, specialist: Policy, rules: Arm.Setting
-    ) -> Unit {
-        let sizes = laboratory.sizes
-        let changed = course.changed(by: change)
+        _ context: ExperimentContext, _ schedule: EpisodeSchedule, _ change: WorkloadUpdate, specialist: Policy, rules: Arm.Setting
+    ) throws -> Unit {
+        let sizes = context.sizes
+        let changed = schedule.changed(by: change)
         let episodes = (before..<before + sizes.afterChange).map { changed.episode($0) }
-        let embedding = laboratory.embedding(course)
-        func settled(_ policy: Policy, _ embedding: [Float]) -> [Double] {
-            (0..<before).map { Apprentice.serve(policy, course.episode($0), embedding: embedding).r }
-        }
         var retrained: Int?
-        func staged(_ policy: Policy, _ embedding: [Float], watches: Bool) -> [TrialResult] {
-            var agent = StagedAgent(
-                serving: Apprentice(adapting: policy, embedding: embedding, seed: laboratory.seed),
-                settled: settled(policy, embedding))
-            var results: [TrialResult] = []
-            for (number, trial) in episodes.enumerated() {
-                let stage = agent.stage
-                results.append(agent.act(trial))
-                if watches, stage == .online { retrained = number + 1 }
+        /// The served agent with `policy` on duty, which has settled before the change.
+        func served(_ policy: Policy, watches: Bool) throws -> [TrialResult] {
+            let agent = try ServedAgent(profile: schedule.application.profile, base: nil, seed: context.seed)
+            try agent.promote(policy, to: .serving, held: false)
+            for number in 0..<before { _ = try agent.live(schedule.episode(number)) }
+            return try episodes.enumerated().map { number, trial in
+                if watches, agent.stage != .serving { retrained = number + 1 }
+                return try agent.live(trial)
             }
-            return results
         }
         // Trained from the specialist to the end of a falling rate on the changed application.
-        var learner = Apprentice(
-            specializing: specialist, episodes: sizes.specialistEpisodes / 3, seed: laboratory.seed &+ 1)
-        for number in 0..<sizes.specialistEpisodes / 3 { _ = learner.learn(changed.episode(10_000 + number)) }
-        let after = arms.map { arm -> [TrialResult] in
+        let relearned = Specialist.train(
+            changed, from: specialist, episodes: sizes.specialistEpisodes / 3, start: 10_000, seed: context.seed &+ 1)
+        let after = try arms.map { arm -> [TrialResult] in
             switch arm {
             case rulesDefault: episodes.map { play(.bothDefault, $0) }
             case rulesCalibrated: episodes.map { Arm.play(rules, $0) }
-            case Self.specialist: episodes.map { Apprentice.serve(specialist, $0) }
-            case specialistRetrained: staged(specialist, [], watches: true)
-            case base: episodes.map { Apprentice.serve(laboratory.base, $0, embedding: embedding) }
-            case baseRetrained: staged(laboratory.base, embedding, watches: false)
-            default: episodes.map { learner.serve($0) }
+            case Self.specialist: episodes.map { Specialist.serve(specialist, $0) }
+            case specialistRetrained: try served(specialist, watches: true)
+            case base: episodes.map { Specialist.serve(context.base, $0) }
+            case baseRetrained: try served(context.base, watches: false)
+            default: episodes.map { Specialist.serve(relearned, $0) }
             }
         }
-        let unchanged = (before..<before + 20).map { Apprentice.serve(specialist, course.episode($0)) }.total
+        let unchanged = (before..<before + 20).map { Specialist.serve(specialist, schedule.episode($0)) }.total
         return Unit(
-            application: course.application.name, change: change.name, after: after, unchanged: unchanged,
+            application: schedule.application.name, change: change.name, after: after, unchanged: unchanged,
             retrained: retrained)
     }
 

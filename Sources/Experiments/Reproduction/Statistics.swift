@@ -1,5 +1,7 @@
 // Small statistics of the experiments: rank correlation and principal components.
 
+import Base
+
 /// Spearman's rank correlation: Pearson's of the ranks, ties sharing their mean rank.
 enum RankCorrelation {
     static func spearman(_ first: [Double], _ second: [Double]) -> Double {

@@ -7,7 +7,7 @@ import Learning
 import Neural
 import Scaling
 
-/// PPO over many applications side by side. Deterministic for a seed, whatever `spread` runs at the same time.
+/// PPO over many applications side by side. Deterministic for a seed, whatever `parallelFor` runs at the same time.
 public struct ClusterTrainer {
     public struct Options: Sendable {
         /// Steps of an episode, as the service has them.
@@ -23,7 +23,7 @@ public struct ClusterTrainer {
         /// Widths of the hidden layers of actor and critic.
         public var hidden = [64, 64]
         public var ppo = PPO.Options.cluster
-        /// Updates after which every seat moves on to another application. Then its generator is all there is of it,
+        /// Updates after which every worker moves on to another application. Then its generator is all there is of it,
         /// and a checkpoint is short: `encode` wants a multiple of this.
         public var renewal = 150
         /// What gives the policy an embedding of its application, by the episodes of the present stay so far; `nil` for a
@@ -51,7 +51,7 @@ public struct ClusterTrainer {
     }
 
     /// One application at a time, and the policy's memory of it.
-    private struct Seat {
+    private struct Worker {
         var environment: ClusterEnvironment
         var memory: [Float]
         var generator: RandomGenerator
@@ -69,7 +69,7 @@ public struct ClusterTrainer {
     public let options: Options
     public private(set) var ppo: PPO
     public private(set) var episodesDone = 0
-    private var seats: [Seat]
+    private var workers: [Worker]
     /// Of the policy that is made; the learner's has the critic's values as well while that sees the future.
     private let visible: PolicyShape
     private let seed: UInt64
@@ -91,8 +91,8 @@ public struct ClusterTrainer {
         ppo = PPO(shape: informed, options: options.ppo, seed: seed)
         if isInformed { ppo.hiddenFromActor = ClusterEnvironment.hiddenCount }
         var generator = RandomGenerator(seed: seed ^ 0x5EED)
-        seats = (0..<options.ppo.episodesPerUpdate).map { _ in
-            Seat(
+        workers = (0..<options.ppo.episodesPerUpdate).map { _ in
+            Worker(
                 environment: ClusterEnvironment(curriculum), memory: shape.emptyMemory(), generator: generator.split())
         }
     }
@@ -133,48 +133,48 @@ public struct ClusterTrainer {
         ppo.holdsActor = true
     }
 
-    private var isRenewing: Bool { episodesDone / seats.count % options.renewal == 0 }
+    private var isRenewing: Bool { episodesDone / workers.count % options.renewal == 0 }
 
-    /// Plays one episode in every seat and learns from them.
-    public mutating func update(spread: ParallelFor = sequentially) -> Progress {
+    /// Plays one episode in every worker and learns from them.
+    public mutating func update(parallelFor: ParallelFor = sequentially) -> Progress {
         if ppo.shape != visible, episodesDone > 0, options.episodes - episodesDone <= criticEpisodes { closeEyes() }
         let policy = ppo.policy
         let isRenewing = isRenewing
         let (steps, encoder) = (options.episodeSteps, options.encoder)
-        var episodes = [Episode](repeating: Episode(), count: seats.count)
+        var episodes = [Episode](repeating: Episode(), count: workers.count)
         episodes.withUnsafeMutableBufferPointer { episodes in
-            seats.withUnsafeMutableBufferPointer { seats in
-                spread(seats.count) { index in
-                    if isRenewing { Self.renew(&seats[index], number: index, steps: steps) }
-                    episodes[index] = Self.play(&seats[index], policy: policy, encoder: encoder, steps: steps)
+            workers.withUnsafeMutableBufferPointer { workers in
+                parallelFor(workers.count) { index in
+                    if isRenewing { Self.renew(&workers[index], number: index, steps: steps) }
+                    episodes[index] = Self.play(&workers[index], policy: policy, encoder: encoder, steps: steps)
                 }
             }
         }
-        let diagnostics = ppo.update(episodes, shards: Self.shards, spread: spread)
+        let diagnostics = ppo.update(episodes, shards: Self.shards, parallelFor: parallelFor)
         episodesDone += episodes.count
         return progress(diagnostics)
     }
 
     /// Updates until done. `report` may return false to stop early.
     public mutating func run(
-        report: (Progress) -> Bool = { _ in true }, spread: ParallelFor = sequentially
+        report: (Progress) -> Bool = { _ in true }, parallelFor: ParallelFor = sequentially
     ) {
         while !isDone {
-            guard report(update(spread: spread)) else { return }
+            guard report(update(parallelFor: parallelFor)) else { return }
         }
     }
 
     /// Seats begin staggered, so that every update has young and old stays in it.
-    private static func renew(_ seat: inout Seat, number: Int, steps: Int) {
-        let longest = max(1, seat.environment.curriculum.staySteps.upperBound / steps)
-        seat.environment.reset(using: &seat.generator, stay: (1 + number % longest) * steps)
-        seat.memory = [Float](repeating: 0, count: seat.memory.count)
-        seat.trajectories = []
+    private static func renew(_ worker: inout Worker, number: Int, steps: Int) {
+        let longest = max(1, worker.environment.curriculum.staySteps.upperBound / steps)
+        worker.environment.reset(using: &worker.generator, stay: (1 + number % longest) * steps)
+        worker.memory = [Float](repeating: 0, count: worker.memory.count)
+        worker.trajectories = []
     }
 
     private func progress(_ diagnostics: PPO.Diagnostics) -> Progress {
-        let totals = seats.reduce(into: Totals()) { $0.add($1.totals) }
-        let episodes = Double(seats.count)
+        let totals = workers.reduce(into: Totals()) { $0.add($1.totals) }
+        let episodes = Double(workers.count)
         let steps = max(totals.steps, 1)
         return Progress(
             episodes: episodesDone, totalEpisodes: options.episodes, r: totals.reward / steps * 100,
@@ -211,52 +211,52 @@ public struct ClusterTrainer {
     }
 
     private static func play(
-        _ seat: inout Seat, policy: Policy, encoder: BaseEncoder?, steps: Int
+        _ worker: inout Worker, policy: Policy, encoder: BaseEncoder?, steps: Int
     ) -> Episode {
         let shape = policy.shape
         let scratch = policy.makeScratch()
-        seat.totals = Totals()
+        worker.totals = Totals()
         var episode = Episode()
         episode.reserve(steps: steps, shape: shape)
-        if seat.environment.isOver {
-            seat.environment.reset(using: &seat.generator)
-            seat.memory = shape.emptyMemory()
-            seat.trajectories = []
+        if worker.environment.isOver {
+            worker.environment.reset(using: &worker.generator)
+            worker.memory = shape.emptyMemory()
+            worker.trajectories = []
         }
-        let embedding = encoder?.embed(seat.trajectories) ?? []
-        episode.initialMemory = seat.memory
+        let embedding = encoder?.embed(worker.trajectories) ?? []
+        episode.initialMemory = worker.memory
         episode.embedding = embedding
         var state = [Float](repeating: 0, count: shape.observationSize)
         var mask = [UInt8](repeating: 1, count: shape.actionCount)
-        for _ in 0..<steps where !seat.environment.isOver {
-            state.withUnsafeMutableBufferPointer { seat.environment.observe(into: $0) }
-            mask.withUnsafeMutableBufferPointer { seat.environment.legal(into: $0) }
+        for _ in 0..<steps where !worker.environment.isOver {
+            state.withUnsafeMutableBufferPointer { worker.environment.observe(into: $0) }
+            mask.withUnsafeMutableBufferPointer { worker.environment.legal(into: $0) }
             state.withUnsafeBufferPointer { state in
                 mask.withUnsafeBufferPointer { mask in
                     embedding.withUnsafeBufferPointer { embedding in
-                        seat.memory.withUnsafeMutableBufferPointer { memory in
+                        worker.memory.withUnsafeMutableBufferPointer { memory in
                             policy.decide(
                                 observation: state, embedding: embedding, mask: mask, memory: memory,
-                                scratch: scratch, sampling: &seat.generator)
+                                scratch: scratch, sampling: &worker.generator)
                         }
                     }
                     episode.append(observation: state, mask: mask, decision: scratch)
                 }
             }
-            let outcome = seat.environment.step(UnsafeBufferPointer(scratch.actions), using: &seat.generator)
+            let outcome = worker.environment.step(UnsafeBufferPointer(scratch.actions), using: &worker.generator)
             episode.rewards.append(outcome.reward)
-            shape.record(reward: outcome.reward, memory: &seat.memory)
-            seat.totals.add(seat.environment.outcome, priced: outcome.reward)
+            shape.record(reward: outcome.reward, memory: &worker.memory)
+            worker.totals.add(worker.environment.outcome, priced: outcome.reward)
         }
-        state.withUnsafeMutableBufferPointer { seat.environment.observe(into: $0) }
+        state.withUnsafeMutableBufferPointer { worker.environment.observe(into: $0) }
         episode.bootstrapValue = state.withUnsafeBufferPointer { state in
             embedding.withUnsafeBufferPointer { embedding in
-                seat.memory.withUnsafeBufferPointer {
+                worker.memory.withUnsafeBufferPointer {
                     policy.value(observation: state, embedding: embedding, memory: $0, scratch: scratch)
                 }
             }
         }
-        if encoder != nil { seat.trajectories = Array((seat.trajectories + [episode]).suffix(encodedEpisodes)) }
+        if encoder != nil { worker.trajectories = Array((worker.trajectories + [episode]).suffix(encodedEpisodes)) }
         return episode
     }
 }
@@ -265,16 +265,16 @@ extension ClusterTrainer {
     /// Whether the run stands where `encode` may be called.
     public var isAtCheckpoint: Bool { isRenewing || isDone }
 
-    /// Position, learner, and every seat's generator. A run that goes on from it gives the same bytes as one that was
+    /// Position, learner, and every worker's generator. A run that goes on from it gives the same bytes as one that was
     /// never stopped.
     /// - Precondition: `isAtCheckpoint`.
     public func encode() -> [UInt8] {
-        precondition(isAtCheckpoint, "a checkpoint is written when the seats are renewed")
+        precondition(isAtCheckpoint, "a checkpoint is written when the workers are renewed")
         var writer = ByteWriter()
         writer.write(UInt64(episodesDone))
         writer.write(ppo.encode())
-        writer.write(UInt32(seats.count))
-        for seat in seats { seat.generator.encode(into: &writer) }
+        writer.write(UInt32(workers.count))
+        for worker in workers { worker.generator.encode(into: &writer) }
         return writer.bytes
     }
 
@@ -286,15 +286,15 @@ extension ClusterTrainer {
         let learner = try PPO(decoding: try reader.byteArray())
         let isClosing = learner.shape == visible && ppo.shape != visible
         guard isClosing ? learner.options == criticOptions : learner.shape == ppo.shape && learner.options == ppo.options,
-            Int(try reader.integer(UInt32.self)) == seats.count
+            Int(try reader.integer(UInt32.self)) == workers.count
         else { throw CodingFailure.wrongSize }
         var generators: [RandomGenerator] = []
-        for _ in seats { generators.append(try RandomGenerator(from: &reader)) }
+        for _ in workers { generators.append(try RandomGenerator(from: &reader)) }
         guard reader.isAtEnd else { throw CodingFailure.wrongSize }
         let hidden = ppo.hiddenFromActor
         ppo = learner
         if isClosing { ppo.holdsActor = true } else { ppo.hiddenFromActor = hidden }
         episodesDone = done
-        for index in seats.indices { seats[index].generator = generators[index] }
+        for index in workers.indices { workers[index].generator = generators[index] }
     }
 }

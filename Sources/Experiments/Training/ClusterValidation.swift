@@ -68,10 +68,10 @@ public struct ClusterValidation: Sendable {
     }
 
     /// For each policy one score a kind of window. The rules are calibrated once for all of them.
-    public func score(_ policies: [Policy], spread: ParallelFor = sequentially) -> [[ValidationScore]] {
+    public func score(_ policies: [Policy], parallelFor: ParallelFor = sequentially) -> [[ValidationScore]] {
         var scores = [[ValidationScore]](repeating: [], count: policies.count)
         for scenario in scenarios {
-            let result = BillStudy(scenario).run(policies: policies, part: .training, spread: spread)
+            let result = BillStudy(scenario).run(policies: policies, part: .training, parallelFor: parallelFor)
             for index in policies.indices { scores[index].append(result.score(policy: index, scenario)) }
         }
         return scores

@@ -124,7 +124,7 @@ public struct EncoderTrainer {
     /// Trains on `applications`; returns the share of the characteristics' variance that the embedding explains, after
     /// each epoch, as it went.
     public mutating func train(
-        on applications: [SyntheticApplication], policy: Policy?, traces: [LoadTrace], spread: ParallelFor = sequentially,
+        on applications: [SyntheticApplication], policy: Policy?, traces: [LoadTrace], parallelFor: ParallelFor = sequentially,
         report: (Int) -> Void = { _ in }
     ) -> [Double] {
         let truths = applications.map(Self.characteristics)
@@ -137,7 +137,7 @@ public struct EncoderTrainer {
         let (options, seeds) = (options, applications.map { _ in generator.next() })
         var trajectories = [[Episode]](repeating: [], count: applications.count)
         trajectories.withUnsafeMutableBufferPointer { trajectories in
-            spread(applications.count) { index in
+            parallelFor(applications.count) { index in
                 trajectories[index] = Self.trajectories(
                     of: applications[index], count: options.episodes, steps: options.episodeSteps, policy: policy,
                     traces: traces, seed: seeds[index])
@@ -158,7 +158,7 @@ public struct EncoderTrainer {
                         let count = 1 + generator.below(trajectories[index].count)
                         let first = generator.below(trajectories[index].count - count + 1)
                         return (Array(trajectories[index][first..<first + count]), target(truths[index]))
-                    }, rate: rate, spread: spread)
+                    }, rate: rate, parallelFor: parallelFor)
             }
             report(epoch + 1)
             return 1 - error / Double(order.count * Self.characteristics.count)
@@ -171,12 +171,12 @@ public struct EncoderTrainer {
 
     /// One gradient step on half the mean squared error; returns the sum of squared errors.
     private mutating func learn(
-        _ samples: [(episodes: [Episode], target: [Float])], rate: Float, spread: ParallelFor
+        _ samples: [(episodes: [Episode], target: [Float])], rate: Float, parallelFor: ParallelFor
     ) -> Double {
         let learner = learner
         var encodings = [TrajectoryEncoder.Encoding?](repeating: nil, count: samples.count)
         encodings.withUnsafeMutableBufferPointer { encodings in
-            spread(samples.count) { encodings[$0] = learner.encode(samples[$0].episodes) }
+            parallelFor(samples.count) { encodings[$0] = learner.encode(samples[$0].episodes) }
         }
         let outputs = Self.characteristics.count
         let share = 1 / Float(samples.count * outputs)

@@ -22,7 +22,7 @@ extension Conversation {
             route: route, priority: route.map { context.routes.entries[$0].priority } ?? .read,
             origin: RequestOrigin(
                 loop: context.loop, connection: connection, generation: generation, request: requests, peer: peer,
-                mailbox: context.mailbox.map(Unmanaged.passUnretained)),
+                carrier: context.mailbox),
             body: body)
     }
 

@@ -2,10 +2,10 @@
 
 /// Answers a request on the loop's queue, synchronously: it must not block. The request and everything reached through
 /// it is valid only during the call.
-public typealias Handler = @Sendable (_ request: borrowing Request, _ response: inout Response) -> Outcome
+public typealias Handler = @Sendable (_ request: borrowing Request, _ response: inout Response) -> HandlerResult
 
 /// What a handler decided about its answer.
-public enum Outcome: Sendable {
+public enum HandlerResult: Sendable {
     /// The response as written is the answer.
     case respond
     /// The answer follows later, through `Server.release` (the response as written) or `Server.complete` (another one).

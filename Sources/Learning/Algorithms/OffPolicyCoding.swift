@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 extension ReplayBuffer {
     /// Adds an episode's transitions and returns how many. The observation behind the last step is not part of an

@@ -186,12 +186,12 @@ public struct PPO: Sendable {
 
     /// Learns from episodes that were played with `policy` as it stood before this call.
     public mutating func update(_ episodes: [Episode]) -> Diagnostics {
-        update(episodes, shards: 1, spread: sequentially)
+        update(episodes, shards: 1, parallelFor: sequentially)
     }
 
-    /// The same, the gradient of each minibatch summed from `shards` parts that `spread` may compute side by side. The
+    /// The same, the gradient of each minibatch summed from `shards` parts that `parallelFor` may compute side by side. The
     /// weights depend on the number of parts (rounding), not on the threads.
-    public mutating func update(_ episodes: [Episode], shards: Int, spread: ParallelFor) -> Diagnostics {
+    public mutating func update(_ episodes: [Episode], shards: Int, parallelFor: ParallelFor) -> Diagnostics {
         let valid = episodes.filter { $0.isValid(for: shape) }
         var diagnostics = Diagnostics()
         diagnostics.skippedEpisodes = episodes.count - valid.count
@@ -201,7 +201,7 @@ public struct PPO: Sendable {
         let targets = Targets(valid, options: options)
         diagnostics.steps = table.rows
         diagnostics.explainedVariance = explainedVariance(values: targets.oldValues, returns: targets.returns)
-        learn(table, targets: targets, shards: Swift.max(shards, 1), spread: spread, diagnostics: &diagnostics)
+        learn(table, targets: targets, shards: Swift.max(shards, 1), parallelFor: parallelFor, diagnostics: &diagnostics)
         updates += 1
         return diagnostics
     }
@@ -232,7 +232,7 @@ public struct PPO: Sendable {
     }
 
     private mutating func learn(
-        _ table: StepTable, targets: Targets, shards: Int, spread: ParallelFor, diagnostics: inout Diagnostics
+        _ table: StepTable, targets: Targets, shards: Int, parallelFor: ParallelFor, diagnostics: inout Diagnostics
     ) {
         let batches = Batching(table, options.minibatch, isRecurrent: shape.recurrentSize > 0)
         let works = (0..<shards).map { _ in
@@ -247,7 +247,7 @@ public struct PPO: Sendable {
             var epochKL: Float = 0
             var epochCount: Float = 0
             for parts in batches.minibatches(order, shards: shards, table: table) {
-                let losses = addGradients(parts, table: table, targets: targets, works: works, spread: spread)
+                let losses = addGradients(parts, table: table, targets: targets, works: works, parallelFor: parallelFor)
                 if epoch == 0 && shape.embeddingSize > 0 {
                     for (part, work) in zip(parts, works) { collectEmbeddingGradients(part, table: table, work: work) }
                 }
@@ -284,12 +284,12 @@ public struct PPO: Sendable {
     /// The gradient of one minibatch's loss, summed over its parts, into the first workspace.
     private func addGradients(
         _ parts: [StepTable.Minibatch], table: StepTable, targets: Targets, works: [ActorCritic.Workspace],
-        spread: ParallelFor
+        parallelFor: ParallelFor
     ) -> Losses {
         let rows = parts.reduce(0) { $0 + $1.count }
         var losses = [Losses](repeating: Losses(), count: parts.count)
         losses.withUnsafeMutableBufferPointer { losses in
-            spread(parts.count) { index in
+            parallelFor(parts.count) { index in
                 table.load(parts[index], into: works[index])
                 works[index].gradients.clear()
                 losses[index] = backpropagate(
@@ -411,48 +411,6 @@ public struct PPO: Sendable {
             guard let episode = table.episode(ofRow: row) else { continue }
             let line = work.inputGradients.pointer + index * shape.inputSize + shape.observationSize
             for position in 0..<size { embeddingGradients[episode * size + position] += line[position] }
-        }
-    }
-}
-
-/// Cuts the shuffled order of an update's units, which are rows or episodes, into minibatches.
-struct Batching {
-    let units: Int
-    private let size: Int
-    private let longest: Int
-    private let isByEpisode: Bool
-
-    init(_ table: StepTable, _ minibatch: PPO.Minibatch, isRecurrent: Bool) {
-        longest = table.episodes.reduce(0) { Swift.max($0, $1.count) }
-        switch minibatch {
-        case .steps(let steps) where !isRecurrent:
-            isByEpisode = false
-            size = Swift.min(Swift.max(steps, 1), table.rows)
-            units = table.rows
-        case .steps(let steps):
-            // A GRU cannot learn from single steps; as many whole episodes as make up about the same number.
-            isByEpisode = true
-            size = Swift.min(Swift.max(steps / Swift.max(longest, 1), 1), table.episodes.count)
-            units = table.episodes.count
-        case .episodes(let count):
-            isByEpisode = true
-            size = Swift.min(Swift.max(count, 1), table.episodes.count)
-            units = table.episodes.count
-        }
-    }
-
-    /// Lanes, and rows, of the largest part of a minibatch.
-    func maxLanes(_ shards: Int) -> Int { (size + shards - 1) / shards }
-    func maxRows(_ shards: Int) -> Int { maxLanes(shards) * (isByEpisode ? longest : 1) }
-
-    /// Minibatches of at most `shards` parts each. The last one takes what is left.
-    func minibatches(_ order: [Int], shards: Int, table: StepTable) -> [[StepTable.Minibatch]] {
-        stride(from: 0, to: units, by: size).map { start in
-            let end = Swift.min(start + size, units)
-            return stride(from: start, to: end, by: maxLanes(shards)).map { first in
-                let chosen = order[first..<Swift.min(first + maxLanes(shards), end)]
-                return isByEpisode ? table.minibatch(ofEpisodes: chosen) : table.minibatch(ofRows: chosen)
-            }
         }
     }
 }

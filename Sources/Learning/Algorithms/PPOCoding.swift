@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 extension PPO {
     private static let magic: [UInt8] = Array("AWPT".utf8)

@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 /// One value for every state and action.
 public struct QLearning: Sendable {

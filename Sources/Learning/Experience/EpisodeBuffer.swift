@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 /// At most `capacity` whole episodes. Equal returns may stand side by side, and nothing leaves unless something enters.
 public struct EpisodeBuffer: Sendable {

@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 /// The newest `capacity` transitions. Discrete actions are stored as one-hots, so that one buffer serves both kinds.
 struct ReplayBuffer: Sendable {

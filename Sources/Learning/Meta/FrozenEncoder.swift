@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 /// Turns what is recorded of an application into its embedding: a description of the workload itself.
 ///
@@ -39,7 +38,7 @@ public struct FrozenEncoder: Sendable {
         var writer = ByteWriter()
         writer.write(parameters.values)
         // 31 bits: positive in every integer column.
-        version = Int(truncatingIfNeeded: Envelope.checksum(writer.bytes) >> 33)
+        version = Int(truncatingIfNeeded: FNV1a.hash(writer.bytes) >> 33)
     }
 
     /// The workload's embedding, `encoder.embeddingSize` floats in -1...1; zeros when no episode can be read.

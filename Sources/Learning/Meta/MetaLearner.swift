@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 /// The encoder with its weights and optimiser. One learner serves all applications: while training, the gradients of
 /// all sampled applications are summed into one step (AWARE, USENIX ATC 2023); while serving it is frozen and only encodes.

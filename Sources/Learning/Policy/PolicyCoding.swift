@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 /// Why bytes are not a policy, or not a trainer's state.
 public enum CodingFailure: Error, Equatable {
@@ -48,7 +47,7 @@ enum Envelope {
         for byte in magic { writer.write(byte) }
         writer.write(version)
         writer.write(payload)
-        writer.write(checksum(writer.bytes))
+        writer.write(FNV1a.hash(writer.bytes))
         return writer.bytes
     }
 
@@ -60,19 +59,12 @@ enum Envelope {
             guard found == version else { throw CodingFailure.unknownVersion(found) }
             let payload = try reader.byteArray()
             let sum = try reader.integer(UInt64.self)
-            guard reader.isAtEnd, sum == checksum(Array(bytes.dropLast(8))) else { throw CodingFailure.damaged }
+            guard reader.isAtEnd, sum == FNV1a.hash(bytes.dropLast(8)) else { throw CodingFailure.damaged }
             return payload
         } catch let failure as CodingFailure {
             throw failure
         } catch {
             throw .damaged
         }
-    }
-
-    /// FNV-1a, 64 bits: finds damage, not forgery.
-    static func checksum(_ bytes: [UInt8]) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return hash
     }
 }

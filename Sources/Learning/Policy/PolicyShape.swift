@@ -2,7 +2,6 @@
 
 import Base
 import Neural
-import Scaling
 
 /// Two networks are compatible exactly when their shapes are equal.
 public struct PolicyShape: Sendable, Hashable {

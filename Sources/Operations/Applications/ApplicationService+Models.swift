@@ -1,0 +1,85 @@
+// Versions of an application's policy: found, admitted from outside, and put on duty by an operator.
+
+import Agents
+import Deciding
+import Learning
+import Scaling
+
+extension ApplicationService {
+    /// Several times the largest network served here: more would only make each decision slower.
+    private static let parametersMax = 1 << 18
+
+    /// The version that `text` names.
+    /// - Throws: `notFound`.
+    public func model(_ text: String, of agent: Agent) throws -> ModelVersion {
+        guard let version = Int(text), version > 0, version <= Int32.max,
+            let model = try store.model(of: agent.id, version: version)
+        else { throw OperationError(.notFound, "\(agent.name) has no model version \"\(text.prefix(20))\".") }
+        return model
+    }
+
+    /// A version with weights from outside; it is stored with the command that adopts it.
+    /// - Throws: `notFound` for a number that is none, `invalid` for weights that are never served.
+    public func imported(
+        _ weights: [UInt8], as text: String, of agent: Agent, by action: OperatorAction
+    ) throws -> ModelVersion {
+        guard let version = Int(text), (1...1_000_000_000).contains(version) else {
+            throw OperationError(.notFound, "\"\(text.prefix(20))\" is no version: a whole number from 1 is.")
+        }
+        _ = try Self.policy(of: weights)
+        return ModelVersion(
+            application: agent.id, version: version, parent: 0, created: action.time, algorithm: "import",
+            episode: trainer.trainedEpisode(of: agent.id), diagnostics: [:], weights: weights)
+    }
+
+    /// A policy that fits the state and the actions of this server.
+    /// - Throws: `invalid`.
+    public static func policy(of weights: [UInt8]) throws(OperationError) -> Policy {
+        let policy: Policy
+        do {
+            policy = try Policy(decoding: weights)
+        } catch {
+            throw invalid(
+                "These are not the weights of a policy: \(error).", "weights", "Expected is what GET .../weights gives.")
+        }
+        guard policy.shape.observationSize == StateEncoder.count, policy.shape.embeddingSize == 0,
+            policy.shape.heads == ActionSpace.standard.headSizes
+        else {
+            throw invalid(
+                "The policy is for \(policy.shape.observationSize) features and heads \(policy.shape.heads); this server has \(StateEncoder.count) and \(ActionSpace.standard.headSizes).",
+                "shape", "The weights belong to another state or action space.")
+        }
+        guard policy.parameters.count <= parametersMax, policy.parameters.allSatisfy(\.isFinite) else {
+            throw invalid(
+                "The weights are not all finite, or there are more than \(parametersMax): \(policy.parameters.count).",
+                "weights", "Such a network is never served.")
+        }
+        return policy
+    }
+
+    private static func invalid(_ message: String, _ code: String, _ detail: String) -> OperationError {
+        OperationError(.invalid, message, faults: [.init(pointer: "", code: code, detail: detail)])
+    }
+
+    /// Hands a command to the trainer. `then` is called on a trainer's thread when it is stored and on duty.
+    public func carryOut(
+        _ command: TrainingCommand, for agent: Agent, by action: OperatorAction, _ detail: String,
+        then: @escaping @Sendable (Result<ActivePolicy, any Error>) -> Void
+    ) {
+        trainer.carryOut(command, for: agent, at: action.time, audit: action.entry(detail)) { result in
+            then(result.mapError { ($0 as? CommandError).map { Self.refusal($0, agent) } ?? $0 })
+        }
+    }
+
+    private static func refusal(_ error: CommandError, _ agent: Agent) -> OperationError {
+        switch error {
+        case .noPolicy(let stage):
+            OperationError(
+                .conflict,
+                "\(agent.name) has no policy yet, so it cannot be \(stage.rawValue). It is learning from the rules.",
+                faults: [.init(pointer: "/stage", code: "noPolicy", detail: "Only \"offline\" is possible now.")])
+        case .versionTaken(let next):
+            OperationError(.conflict, "Versions are immutable and numbered upwards: the next free one is \(next).")
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// What operators demand: stored with who and why, then put into force, then told to listeners.
+//
+// Precedence, strongest last: kill switch (the rules propose), the guards' restraints, pin, pause, approval (skipped
+// under a pin or a pause), freeze-down, the profile's limits. `Guards` carries it out.
+
+import Agents
+import Dispatch
+import Logging
+import Scaling
+import Synchronization
+
+/// The one place that changes `Controls`. Its methods wait for the database: call them on the background queue.
+public final class OperatorControls: Sendable {
+    private struct Contents {
+        var controls: [Int64: StoredControl] = [:]
+        var killSwitch: StoredKillSwitch?
+    }
+
+    private let store: any ServerStore
+    private let log: Logger
+    private let registry: AgentRegistry
+    private let contents = Mutex(Contents())
+    /// A kill switch that is on and could not be written.
+    private struct Unsaved { var killSwitch: StoredKillSwitch, entry: AuditEntry }
+    private let unsaved = Mutex<Unsaved?>(nil)
+    private let retries = DispatchQueue(label: "aware.killswitch")
+    /// Changes happen one at a time; readers need not wait for the disk.
+    private let change = Mutex(())
+
+    /// - Precondition: the registry holds every stored application.
+    public init(store: any ServerStore, registry: AgentRegistry, log: Logger) throws {
+        self.store = store
+        self.log = log
+        self.registry = registry
+        let controls = try store.controls()
+        let killSwitch = try store.killSwitch()
+        contents.withLock { $0 = Contents(controls: controls, killSwitch: killSwitch) }
+        for agent in registry.agents(before: .max, limit: .max) { enforce(on: agent) }
+    }
+
+    public func control(of agent: Agent) -> StoredControl { contents.withLock { $0.controls[agent.id] } ?? StoredControl() }
+
+    public var killSwitch: StoredKillSwitch? { contents.withLock { $0.killSwitch } }
+
+    /// Changes what is demanded of `agent`.
+    @discardableResult
+    public func change(
+        _ agent: Agent, audit entry: AuditEntry, _ mutate: (inout StoredControl) throws -> Void
+    ) throws -> StoredControl {
+        try change.withLock { _ in
+            var control = control(of: agent)
+            try mutate(&control)
+            try store.set(control, of: agent.id, audit: entry)
+            contents.withLock { $0.controls[agent.id] = control }
+            enforce(on: agent)
+            log.notice(entry)
+            return control
+        }
+    }
+
+    /// Every application back to the rules, or (`nil`) to whoever acts by its lifecycle.
+    public func set(_ killSwitch: StoredKillSwitch?, audit entry: AuditEntry) throws {
+        try change.withLock { _ in
+            do {
+                try store.set(killSwitch, audit: entry)
+                unsaved.withLock { $0 = nil }
+            } catch {
+                // Turning it on always works: it counts from now on, and is written as soon as that is possible.
+                guard let killSwitch else { throw error }
+                log.error("the kill switch is on, and could not be stored yet", metadata: ["error": "\(error)"])
+                unsaved.withLock { $0 = Unsaved(killSwitch: killSwitch, entry: entry) }
+                saveLater()
+            }
+            contents.withLock { $0.killSwitch = killSwitch }
+            log.notice(entry)
+            for agent in registry.agents(before: .max, limit: .max) { enforce(on: agent) }
+        }
+    }
+
+    private func saveLater() {
+        retries.asyncAfter(deadline: .now() + 1) { [weak self] in
+            guard let self, let unsaved = unsaved.withLock({ $0 }) else { return }
+            change.withLock { _ in
+                guard self.unsaved.withLock({ $0 != nil }) else { return }
+                if (try? store.set(unsaved.killSwitch, audit: unsaved.entry)) != nil {
+                    self.unsaved.withLock { $0 = nil }
+                } else {
+                    saveLater()
+                }
+            }
+        }
+    }
+
+    /// Puts what is demanded into force; also for an application that has just been made.
+    public func enforce(on agent: Agent) {
+        let (stored, isKilled) = contents.withLock { ($0.controls[agent.id], $0.killSwitch != nil) }
+        var controls = Controls()
+        controls.killSwitch = isKilled
+        if let stored {
+            controls.pin = stored.pin?.allocation
+            controls.pinUntil = stored.pin?.until
+            controls.paused = stored.mode == .pause
+            controls.freezeDown = stored.mode == .freezeDown
+            controls.freezeUp = stored.mode == .freezeUp
+            controls.approved = stored.approved
+            controls.episodeEnded = stored.episodeEnded
+        }
+        agent.controls = controls
+    }
+
+    /// After an application was deleted.
+    public func forget(_ agent: Agent) { contents.withLock { $0.controls[agent.id] = nil } }
+}
+
+extension Logger {
+    /// One line for an operator's act.
+    func notice(_ entry: AuditEntry) {
+        var metadata: Metadata = ["action": "\(entry.action)", "operator": "\(entry.operatorName)", "reason": "\(entry.reason)"]
+        if let application = entry.application { metadata["application"] = "\(application)" }
+        if entry.detail != "{}" { metadata["detail"] = "\(entry.detail)" }
+        notice("operator action", metadata: metadata)
+    }
+}

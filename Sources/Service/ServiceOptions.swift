@@ -1,0 +1,45 @@
+// How a policy server runs.
+
+import API
+import Agents
+import Foundation
+import HTTPServer
+import Logging
+import Scaling
+import Store
+
+/// Everything that can be chosen about a server; `Settings` reads it from flags, environment and a file.
+public struct ServiceOptions: Sendable {
+    public var listen: [ListenAddress] = []
+    public var dataFolder = "./aware-data"
+    public var durability = Store.Database.Durability.normal
+    public var seed: UInt64 = 1
+    /// Event loops; one core is left to training.
+    public var loops = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
+    public var trainerThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
+    /// In a simulation the observations carry the time; in production the machine's clock does.
+    public var followsObservedTime = false
+    public var security = SecurityOptions()
+    /// How long decisions and episodes are kept.
+    public var retention = Retention()
+    /// What all applications together may be given; `nil` is no limit.
+    public var capacity: Capacity?
+    /// After `/readyz` has begun to fail, how long new connections are still taken: until the load balancers know.
+    public var drainDelay = Duration.zero
+    /// Where the server says what it does. Silent unless somebody asks for it.
+    public var log = Logger(label: "aware") { _ in SwiftLogNoOpLogHandler() }
+
+    public init() {}
+}
+
+/// Why a server does not start.
+public enum StartupError: Error, CustomStringConvertible {
+    case noToken([ListenAddress])
+
+    public var description: String {
+        switch self {
+        case .noToken(let addresses):
+            "Others can reach \(addresses.map { "\($0)" }.joined(separator: ", ")), and there is no token. Make one with `aware token create NAME --scope admin`, listen on 127.0.0.1, or say --insecure to let everyone do everything."
+        }
+    }
+}
