@@ -73,7 +73,10 @@ let package = Package(
             ],
             resources: [.embedInCode("Public")], swiftSettings: strict),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-        .target(name: "Recommender", dependencies: ["CCurl", "Scaling"], swiftSettings: strict),
+        .target(
+            name: "Recommender",
+            dependencies: ["Base", "CCurl", "CJSON", "Deciding", "Scaling", .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
         .target(
             name: "Service",
             dependencies: [

@@ -14,7 +14,7 @@ import Testing
         "Store": ["Agents", "Base", "CStore", "Deciding", "Operations", "Scaling"],
         "API": ["Agents", "Base", "CJSON", "Deciding", "HTTPServer", "Learning", "Neural", "Operations", "Scaling"],
         "Experiments": ["Agents", "Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling"],
-        "Recommender": ["Base", "CCurl", "HTTPServer", "Scaling"],
+        "Recommender": ["Base", "CCurl", "CJSON", "Deciding", "Scaling"],
         "Service": [
             "API", "Agents", "Base", "BasePolicy", "HTTPServer", "Learning", "Operations", "Recommender", "Scaling", "Store",
         ],

@@ -1,5 +1,6 @@
 // What any recommender does with aware: observations go up, allocations come back, all through the REST API.
 
+import Base
 import Foundation
 import Scaling
 
@@ -47,20 +48,21 @@ public final class DecisionClient {
         let status: Status
     }
 
-    private let client: RESTClient
+    private let client: HTTPClient
     private let decoder = JSONDecoder()
 
-    public init(base: String) { client = RESTClient(base: base) }
+    public init(base: String) { client = HTTPClient(HTTPOptions(base: base)) }
 
     /// Creates an application or replaces its profile. `profile` is a JSON object.
     public func put(_ application: String, profile: String) throws {
-        _ = try accepted(client.send("PUT", "/v1/applications/\(application)", body: profile))
+        _ = try accepted(client.send(HTTPRequest("PUT", "/v1/applications/\(application)", body: profile)))
     }
 
     /// Reports an observation and asks what to do.
     public func decide(_ application: String, _ observation: Observation) throws -> Recommendation {
         let body = try accepted(
-            client.send("POST", "/v1/applications/\(application)/decisions", body: Self.json(observation)))
+            client.send(
+                HTTPRequest("POST", "/v1/applications/\(application)/decisions", body: Self.json(observation))))
         let answer = try decoder.decode(Answer.self, from: Data(body))
         guard let cpu = Quantity.millicores(answer.desired.cpu), let memory = Quantity.bytes(answer.desired.memory)
         else {
@@ -75,7 +77,7 @@ public final class DecisionClient {
     /// Waits until every finished episode of `application` has been learned from.
     public func waitUntilTrained(_ application: String) throws {
         while true {
-            let body = try accepted(client.send("GET", "/v1/applications/\(application)"))
+            let body = try accepted(client.send(HTTPRequest("GET", "/v1/applications/\(application)")))
             let status = try decoder.decode(Progress.self, from: Data(body)).status
             if status.episodesTrained >= status.episodes { return }
             usleep(500)
@@ -96,8 +98,8 @@ public final class DecisionClient {
     /// The changes of stage of `application`, oldest first, a line each.
     public func changes(of application: String) throws -> [String] {
         let path = "/v1/events?application=\(application)&kind=transition&limit=500"
-        return try decoder.decode(Events.self, from: Data(accepted(client.send("GET", path)))).items.reversed().map {
-            event in
+        let body = try accepted(client.send(HTTPRequest("GET", path)))
+        return try decoder.decode(Events.self, from: Data(body)).items.reversed().map { event in
             let figures = event.figures.sorted { $0.key < $1.key }.filter { $0.value != 0 }.map { name, value in
                 "\(name) \((value * 1000).rounded() / 1000)"
             }
@@ -106,8 +108,8 @@ public final class DecisionClient {
         }
     }
 
-    private func accepted(_ answer: RESTClient.Answer) throws -> [UInt8] {
-        guard (200..<300).contains(answer.status) else { throw Refused(status: answer.status, detail: answer.text) }
+    private func accepted(_ answer: HTTPAnswer) throws -> [UInt8] {
+        guard answer.isSuccess else { throw Refused(status: answer.status, detail: answer.text) }
         return answer.body
     }
 
@@ -124,18 +126,22 @@ public final class DecisionClient {
         }
         add("cpuUtilization", observation.cpuUtilization)
         add("memoryUtilization", observation.memoryUtilization)
+        add("memoryPeakUtilization", observation.memoryPeakUtilization)
+        add("memoryPressure", observation.memoryPressure)
         add("latencySeconds", observation.latencySeconds)
         add("sloPreservation", observation.sloPreservation)
         add("requestRate", observation.requestRate)
         add("throughput", observation.throughput)
         add("readyReplicas", observation.readyReplicas)
+        add("existingReplicas", observation.existingReplicas)
         add("oomKills", observation.oomKills)
         add("networkUtilization", observation.networkUtilization)
         add("ioUtilization", observation.ioUtilization)
         add("throttledRatio", observation.throttledRatio)
         if let time = observation.time {
-            members.append("\"time\":\"\(Date(timeIntervalSince1970: time).ISO8601Format())\"")
+            members.append("\"time\":\"\(Timestamp.text(time))\"")
         }
+        if observation.rolloutInProgress { members.append("\"rolloutInProgress\":true") }
         if !observation.applied { members.append("\"applied\":false") }
         if observation.done { members.append("\"done\":true") }
         return "{" + members.joined(separator: ",") + "}"
