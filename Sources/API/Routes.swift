@@ -13,6 +13,7 @@ public enum Routes {
         TrainingRoutes.register(on: &router, api)
         BatchRoute.register(on: &router, api)
         RecommendationRoute.register(on: &router, api)
+        RecommenderRoute.register(on: &router, api)
         OutcomeRoutes.register(on: &router, api)
         EpisodeRoutes.register(on: &router, api)
         TransitionsRoute.register(on: &router, api)

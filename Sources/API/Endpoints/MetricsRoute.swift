@@ -50,6 +50,7 @@ enum MetricsRoute {
         for (name, status) in statuses {
             page.sample("aware_model_version", [("application", name)], Double(status.modelVersion))
         }
+        desired(statuses, &page)
         page.gauge(
             "aware_kill_switch", "1 while the kill switch is on.", api.controls.killSwitch == nil ? 0 : 1)
         page.counter(
@@ -60,6 +61,23 @@ enum MetricsRoute {
         server(api.server.statistics, &page)
         ProcessMetrics.write(started: api.started, to: &page)
         return page.text
+    }
+
+    /// What each application was answered last: for KEDA's prometheus trigger, adapters and alerts.
+    private static func desired(_ statuses: [(String, AgentStatus)], _ page: inout MetricsPage) {
+        let known = statuses.compactMap { name, status in status.allocation.map { (name, $0) } }
+        page.family("aware_desired_replicas", "gauge", "Replicas that were answered last.")
+        for (name, desired) in known {
+            page.sample("aware_desired_replicas", [("application", name)], Double(desired.replicas))
+        }
+        page.family("aware_desired_cpu_cores", "gauge", "CPU of one replica that was answered last.")
+        for (name, desired) in known {
+            page.sample("aware_desired_cpu_cores", [("application", name)], Double(desired.cpuMillicores) / 1000)
+        }
+        page.family("aware_desired_memory_bytes", "gauge", "Memory of one replica that was answered last.")
+        for (name, desired) in known {
+            page.sample("aware_desired_memory_bytes", [("application", name)], Double(desired.memoryBytes))
+        }
     }
 
     private static func decisions(

@@ -78,7 +78,7 @@ enum RecommendationRoute {
     /// Seconds after which a decision is not recommended any more, so that the reader's own fallback begins (KEDA's
     /// `fallback`): what the query says, or ten steps.
     private static func maxAge(_ request: borrowing Request, _ profile: Profile) throws(APIError) -> Double {
-        guard let text = request.query("maxAgeSeconds") else { return Double(10 * profile.stepSeconds) }
+        guard let text = request.query("maxAgeSeconds") else { return maxAge(of: profile) }
         guard let seconds = Double(text), seconds.isFinite, seconds >= 1 else {
             throw APIError(
                 .badRequest, "maxAgeSeconds is a number of seconds, 1 or more.",
@@ -89,6 +89,8 @@ enum RecommendationRoute {
         }
         return seconds
     }
+
+    static func maxAge(of profile: Profile) -> Double { Double(10 * profile.stepSeconds) }
 
     private static func write(
         _ decision: Decision, _ desired: Allocation, _ format: String, _ profile: Profile,

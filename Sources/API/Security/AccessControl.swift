@@ -94,7 +94,7 @@ public final class AccessControl: Sendable {
         let application = "/v1/applications/{app}"
         let decide = [
             "/v1/decisions", application + "/decisions", application + "/decisions/{id}/outcome",
-            application + "/transitions",
+            application + "/transitions", application + "/recommender",
             application + "/episodes", application + "/episodes/{id}/end", "/v2/models/{app}/infer", "/v1/replays",
         ]
         return method == .post && decide.contains(pattern) ? .decide : .admin
