@@ -16,7 +16,7 @@ import Testing
 private var tiny: ExperimentContext.Sizes {
     var sizes = ExperimentContext.Sizes.quick
     sizes.specialistEpisodes = 16
-    sizes.budget = 40
+    sizes.budget = 24
     sizes.afterChange = 12
     sizes.exam = 1
     sizes.bootstrapped = 1
@@ -120,7 +120,8 @@ private func schedule() -> EpisodeSchedule {
         let plain = schedule()
         _ = try agent.live(plain.episode(0))
         #expect(agent.stage == .online && agent.policy != nil, "the first version is the random one")
-        for number in 1..<12 { _ = try agent.live(plain.episode(number)) }
+        try agent.hold(.online, true)
+        for number in 1..<8 { _ = try agent.live(plain.episode(number)) }
         #expect(agent.stage == .online && agent.versions > 1)
     }
 

@@ -74,8 +74,8 @@ enum BootstrappingExperiment: Experiment {
                 + "below it; it first acted in episode \(format(acted.mean)), first served in episode "
                 + "\(format(served.mean)) (\(served.count) of \(units.count) applications), counted from 0.",
             "Cloned: the served agent without a base policy, whose first candidate is cloned from the rules' episodes. No "
-                + "bootstrapping: the served agent without a base policy and with `bootstrap: false`, which explores from "
-                + "random weights.",
+                + "bootstrapping: the served agent without a base policy and with `bootstrap: false`, held in the stage in which "
+                + "it explores, from random weights: left alone the lifecycle would soon give the rules their duty back.",
             "Converged: trained on the application alone for \(sizes.specialistEpisodes) episodes, then greedy.",
             "The paper's rule-based arm is HPA at 0.8 and VPA on both resources by default. A violation is a step whose "
                 + "p99 is over the objective.",

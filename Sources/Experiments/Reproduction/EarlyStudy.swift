@@ -40,10 +40,11 @@ struct EarlyStudy: Sendable {
         let profile = schedule.application.profile
         var firstActed: Int?
         var firstServed: Int?
-        func lives(_ agent: ServedAgent, watches: Bool = false) throws -> [TrialResult] {
+        func lives(_ agent: ServedAgent, watches: Bool = false, held: Bool = false) throws -> [TrialResult] {
             try episodes.enumerated().map { number, trial in
                 if watches, agent.policy != nil, agent.stage != .offline, firstActed == nil { firstActed = number }
                 if watches, agent.stage == .serving, firstServed == nil { firstServed = number }
+                defer { if held, number == 0 { try? agent.hold(.online, true) } }
                 return try agent.live(trial)
             }
         }
@@ -54,7 +55,7 @@ struct EarlyStudy: Sendable {
             case fallback: episodes.map { $0.taughtByRules().result }
             case converged: episodes.map { Specialist.serve(specialist, $0) }
             case none:
-                try lives(ServedAgent(profile: profile, base: nil, bootstraps: false, seed: context.seed))
+                try lives(ServedAgent(profile: profile, base: nil, bootstraps: false, seed: context.seed), held: true)
             case cloned: try lives(ServedAgent(profile: profile, base: nil, seed: context.seed))
             default: try lives(ServedAgent(profile: profile, base: context.base, seed: context.seed), watches: true)
             }

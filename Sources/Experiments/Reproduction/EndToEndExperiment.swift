@@ -109,6 +109,7 @@ enum EndToEndExperiment: Experiment {
             life.stages.append(aware.stage)
             let ours = try aware.live(trial)
             let theirs = try firm.live(trial)
+            if number == 0 { try firm.hold(.online, true) }
             let rules = ServingStudy.play(.bothDefault, trial)
             life.aware.append(ours.r)
             life.firm.append(theirs.r)

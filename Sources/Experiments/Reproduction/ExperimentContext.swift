@@ -12,10 +12,10 @@ public final class ExperimentContext: Sendable {
     /// How much is played. Every number is part of the printed definitions.
     public struct Sizes: Sendable, Equatable {
         /// Applications of rq1 (each is adapted to once), rq2 and instability, rq3, figure1, embedding.
-        public var pairs = 10
-        public var served = 6
-        public var bootstrapped = 10
-        public var endToEnd = 8
+        public var pairs = 5
+        public var served = 3
+        public var bootstrapped = 5
+        public var endToEnd = 3
         public var embedded = 60
         /// Episodes after which a policy that was trained on one application alone counts as converged.
         public var specialistEpisodes = 1200
@@ -33,12 +33,12 @@ public final class ExperimentContext: Sendable {
             var sizes = Sizes()
             sizes.pairs = 2
             sizes.served = 1
-            sizes.bootstrapped = 2
+            sizes.bootstrapped = 1
             sizes.endToEnd = 1
             sizes.embedded = 8
-            sizes.specialistEpisodes = 64
-            sizes.budget = 48
-            sizes.afterChange = 24
+            sizes.specialistEpisodes = 32
+            sizes.budget = 24
+            sizes.afterChange = 8
             sizes.exam = 2
             return sizes
         }
