@@ -1,7 +1,9 @@
-// Reads the REST API: one function, a time limit, and errors that say what went wrong in words.
+// Talks to the REST API: a time limit, a token, and errors that say what went wrong in words.
 
 const TIME_LIMIT_MS = 10_000;
-const TOKEN_KEY = "aware-token";
+
+/** In memory only: it is gone with the tab, and no other page can read it. */
+let token = "";
 
 /** A failed read. `status` is null when no answer came at all. */
 export class ReadError extends Error {
@@ -12,10 +14,9 @@ export class ReadError extends Error {
   }
 }
 
-/** Keeps a bearer token for this tab only; an empty one forgets it. */
-export function setToken(token) {
-  if (token) sessionStorage.setItem(TOKEN_KEY, token);
-  else sessionStorage.removeItem(TOKEN_KEY);
+/** Sends this bearer token from now on; an empty one forgets it. */
+export function setToken(given) {
+  token = given;
 }
 
 /** The path of an application, `rest` appended. */
@@ -41,14 +42,21 @@ export async function notReady(signal) {
   return response.ok ? null : (await response.text()).trim().slice(0, 200) || `status ${response.status}`;
 }
 
-async function request(path, signal, accept) {
+/** Carries out an act; resolves to the answer's JSON. */
+export async function send(method, path, body) {
+  const response = await request(path, undefined, "application/json", { method, body: JSON.stringify(body) });
+  if (!response.ok) throw await failure(response);
+  return response.json();
+}
+
+async function request(path, signal, accept, act = {}) {
   const headers = { Accept: accept };
-  const token = sessionStorage.getItem(TOKEN_KEY);
+  if (act.body) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
   const limit = AbortSignal.timeout(TIME_LIMIT_MS);
   try {
     return await fetch(path, {
-      headers, cache: "no-cache", credentials: "omit", signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      ...act, headers, cache: "no-cache", credentials: "omit", signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -61,6 +69,11 @@ async function failure(response) {
   const problem = await response.json().catch(() => ({}));
   const parts = [problem?.title, problem?.detail].filter((part) => typeof part === "string" && part !== "");
   const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  if (response.status === 401 && token) {
+    return new ReadError("That token is not known. Give another one.", 401);
+  }
+  const details = (Array.isArray(problem?.errors) ? problem.errors : []).map((one) => one?.detail).filter(Boolean);
+  if (details.length > 0) parts.splice(1, parts.length, details.join(" "));
   const text = parts.length > 0 ? parts.join(": ") : "The server answered with an error";
   return new ReadError(`${text} (status ${response.status})`, response.status,
     Number.isNaN(retryAfter) ? null : retryAfter);

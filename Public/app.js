@@ -1,16 +1,21 @@
 // Starts the page: picks the view of the hash route, refreshes it every three seconds, says when the server is away.
 
-import { notReady, setToken } from "./api.js";
+import { notReady, read, setToken } from "./api.js";
 import { ApplicationView } from "./application.js";
 import { element, refresh } from "./dom.js";
 import { relativeTime } from "./format.js";
 import { ListView } from "./list.js";
+import { controlPanel } from "./control.js";
+import { overrideBanner } from "./overrides.js";
+import { listen } from "./live.js";
 import { Poller } from "./poller.js";
-import { tick } from "./time.js";
+import { simulate, tick } from "./time.js";
 
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
 const live = document.getElementById("live");
+const notices = document.getElementById("notices");
+document.getElementById("global-control").append(controlPanel(null, () => poller.now()));
 
 const list = new ListView(() => poller.now());
 const state = { view: list, lastSuccess: null, error: null, nextAttempt: 0, warning: null };
@@ -19,8 +24,17 @@ const poller = new Poller(refreshView, report);
 /** One refresh of the current view; readiness is asked for beside it. */
 async function refreshView(signal) {
   const view = state.view;
-  const [data, warning] = await Promise.all([view.load(signal), notReady(signal)]);
+  const [data, warning, killSwitch] = await Promise.all([
+    view.load(signal), notReady(signal), read("/v1/killswitch", signal)]);
   if (signal.aborted) return;
+  const clock = data.clock ?? data.application?.clock;
+  if (clock !== undefined) state.isSimulated = clock === "observed";
+  simulate(state.isSimulated === true);
+  refresh(notices, [killSwitch, state.isSimulated], () => [
+    killSwitch.on ? overrideBanner({ ...killSwitch, kind: "killSwitch", until: null }) : null,
+    state.isSimulated ? element("p", { class: "simulated" }, element("strong", {}, "Simulated time. "),
+      "The clock of these figures is that of the observations, not the wall's.") : null,
+  ]);
   state.warning = warning;
   state.lastSuccess = Date.now();
   main.classList.remove("waiting");
@@ -49,7 +63,7 @@ function route() {
     return;
   }
   if (name !== null && state.view.name === name) return;
-  state.view = name === null ? list : new ApplicationView(name);
+  state.view = name === null ? list : new ApplicationView(name, () => poller.now());
   state.lastSuccess = null;
   document.title = state.view.title;
   const drawnBefore = name === null && list.root.hasChildNodes();
@@ -105,6 +119,10 @@ function tokenForm() {
 
 function drawCountdown() {
   const node = document.getElementById("countdown");
+  if (node && state.error?.status === 401) {
+    node.textContent = "Give one to go on.";
+    return;
+  }
   const seconds = Math.ceil((state.nextAttempt - Date.now()) / 1000);
   if (node) node.textContent = seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again …";
 }
@@ -124,3 +142,4 @@ setInterval(() => { tick(); drawState(); }, 1000);
 addEventListener("hashchange", route);
 state.view = { title: "aware" };
 route();
+listen(() => { if (!document.hidden && !state.error) poller.now(); });

@@ -2,24 +2,30 @@
 
 import { applicationPath, read } from "./api.js";
 import { Chart } from "./chart.js";
+import { comparison, whyNone } from "./compare.js";
+import { controlPanel } from "./control.js";
 import { element, refresh, row, table } from "./dom.js";
+import { eventItem } from "./events.js";
 import {
-  allocationShort, changeText, explanation, gain, gainText, headline, sourceBadge, stageBadge, verdict,
+  allocationShort, changeText, explanation, headline, sourceBadge, stageBadge, verdict,
 } from "./explain.js";
+import { objectiveText, violationsText } from "./list.js";
+import { overrideBanner } from "./overrides.js";
+import { Steps } from "./steps.js";
 import { count, cpu, fixed, isNumber, memory, NONE, percent, words } from "./format.js";
 import { clockNode, timeNode } from "./time.js";
 
 const DECISIONS = 20;
 const DECISIONS_MAX = 1000;
-const TRANSITIONS = 30;
+const EVENTS = 30;
 
 const DECISION_COLUMNS = [
-  { title: "Time (UTC)" }, { title: "By" }, { title: "Reason" }, { title: "Change" },
+  { title: "Time" }, { title: "By" }, { title: "Reason" }, { title: "Change" },
   { title: "Result", hint: "Replicas × CPU, memory" },
   { title: "Guards", className: "number" }, { title: "Reward", className: "number" },
 ];
 const MODEL_COLUMNS = [
-  { title: "Version" }, { title: "Created (UTC)" }, { title: "Algorithm" },
+  { title: "Version" }, { title: "Created" }, { title: "Algorithm" },
   { title: "Episodes", className: "number", hint: "Episodes seen in all, and those this version was trained on" },
   { title: "Reward", className: "number" },
   { title: "Judged", className: "number", hint: "What the gate found: reward less the rules' on the same replayed load, and its standard error" },
@@ -33,16 +39,19 @@ const MODEL_COLUMNS = [
 export class ApplicationView {
   root = element("article", { class: "application" });
   #chart = new Chart();
+  #steps = new Steps();
   #parts = {};
   #decisions = { items: [], cursor: null, expanded: false };
   #open = new Set();
 
-  constructor(name) {
+  /** `reload()` asks for a refresh at once. */
+  constructor(name, reload) {
     this.name = name;
     this.title = `${name} · aware`;
-    for (const key of ["head", "decision", "chart", "transitions", "history", "models", "profile"]) {
+    for (const key of ["head", "decision", "recent", "chart", "events", "history", "models", "neighbours", "control", "profile"]) {
       this.#parts[key] = element("section", { class: key });
     }
+    this.#parts.control.append(card("Control", controlPanel(name, reload)));
   }
 
   /** The status must come; of the rest, what fails is reported in its own place. */
@@ -52,17 +61,20 @@ export class ApplicationView {
       if (signal.aborted || error.status === null || error.status === undefined) throw error;
       return { failure: error.message };
     });
-    const [application, rewards, decisions, models] = await Promise.all([
+    const [application, rewards, decisions, models, series, events, neighbours] = await Promise.all([
       read(path(""), signal).catch((error) => {
         if (error.status === 404) return null;
         throw error;
       }),
       part("/rewards?points=500"), part(`/decisions?limit=${DECISIONS}`), part("/models?limit=20"),
+      part("/series?steps=300"),
+      read(`/v1/events?application=${encodeURIComponent(this.name)}&limit=${EVENTS}`, signal).catch((error) => ({ failure: error.message })),
+      part("/neighbours?limit=5"),
     ]);
-    return { application, rewards, decisions, models };
+    return { application, rewards, decisions, models, series, events, neighbours };
   }
 
-  show({ application, rewards, decisions, models }) {
+  show({ application, rewards, decisions, models, series, events, neighbours }) {
     if (application === null) {
       refresh(this.root, "missing", () => missing(this.name));
       return;
@@ -77,10 +89,29 @@ export class ApplicationView {
     refresh(this.#parts.head, application, () => head(this.name, application, status));
     refresh(this.#parts.decision, [this.#decisions.items[0] ?? null, decisions.failure], () =>
       card("Last decision", lastDecision(this.#decisions.items[0], decisions.failure)));
+    refresh(this.#parts.recent, series.failure ?? "steps", () => card("The last steps",
+      series.failure ? failed(series.failure) : this.#steps.root));
+    if (!series.failure) this.#steps.show(series, application.profile);
     this.#showRewards(rewards, application.profile);
     this.#showHistory(decisions.failure);
-    refresh(this.#parts.models, models, () => card("Model versions", modelTable(models)));
+    refresh(this.#parts.events, events, () => card("What happened, newest first", events.failure ? failed(events.failure)
+      : (events.items ?? []).length === 0 ? element("p", { class: "soft" }, "Nothing yet.")
+        : element("ol", { class: "timeline" }, events.items.map(eventItem))));
+    refresh(this.#parts.models, models, () => card("Model versions", modelTable(models, (version) => this.#rollBack(version))));
+    const near = neighbours.failure ? [] : neighbours.items ?? [];
+    refresh(this.#parts.neighbours, near, () => (near.length === 0 ? [] : card("Nearest workloads", neighbourList(near))));
     refresh(this.#parts.profile, application.profile ?? null, () => profileCard(application.profile));
+  }
+
+  /** The form asks for the reason; nothing happens before it is given. */
+  #rollBack(version) {
+    const form = this.#parts.control;
+    const choice = form.querySelector("select");
+    choice.value = "rollback";
+    choice.dispatchEvent(new Event("change"));
+    form.querySelector("[name=version]").value = version;
+    form.scrollIntoView({ block: "center" });
+    form.querySelector("[name=reason]").focus();
   }
 
   #showRewards(rewards, profile) {
@@ -88,10 +119,6 @@ export class ApplicationView {
     refresh(this.#parts.chart, rewards.failure ?? "chart", () => card("Reward, episode by episode",
       rewards.failure ? failed(rewards.failure) : this.#chart.root));
     if (!rewards.failure) this.#chart.show(rewards, Number.isInteger(window) && window > 0 ? window : 10);
-    const transitions = [...(rewards.transitions ?? [])].reverse();
-    refresh(this.#parts.transitions, transitions, () => (transitions.length === 0 ? []
-      : card("Why the stage changed",
-        element("ol", { class: "timeline" }, transitions.slice(0, TRANSITIONS).map(transitionItem)))));
   }
 
   /** The newest page goes in front; older pages that were asked for stay while the two still overlap. */
@@ -178,11 +205,16 @@ function head(name, application, status) {
   return [
     element("h1", {}, name),
     element("p", { class: "badges" }, stageBadge(status.stage), sourceBadge(status.source),
-      status.objective ? element("span", { class: "soft" }, `Objective: ${status.objective}`) : null),
+      status.objective ? element("span", { class: "soft" }, `Objective: ${objectiveText(status.objective)}`) : null),
+    (status.overrides ?? []).map(overrideBanner),
+    status.window?.alarm ? element("p", { class: "override-banner" }, element("strong", {}, "Alarm. "),
+      words(status.window.alarm)) : null,
     element("p", { class: "headline" }, headline(status)),
     element("dl", { class: "tiles" },
-      figure("Reward", fixed(status.reward), "mean step reward"),
-      figure("Against the rules", gainText(gain(status)), `rules ${fixed(status.rulesReward)}`),
+      figure("Reward", fixed(status.window?.reward), `mean of ${count(status.window?.episodes)} episodes`),
+      figure("Against the rules", comparison(status.window ?? {}, whyNone(status)),
+        isNumber(status.window?.difference) ? "± one standard error" : null),
+      figure("Missed objective", violationsText(status.window), `of the steps, ${percent(status.window?.maxViolations, 1)} allowed`),
       figure("Replicas", isNumber(status.replicas) ? count(status.replicas) : NONE),
       figure("CPU", cpu(status.cpu), "each replica"), figure("Memory", memory(status.memory), "each replica"),
       figure("Episodes", count(status.episodes), `${count(status.decisions)} decisions`),
@@ -201,13 +233,15 @@ function lastDecision(decision, failure) {
   ];
 }
 
-function transitionItem(change) {
-  return element("li", {}, element("p", {}, stageBadge(change.from), " → ", stageBadge(change.to),
-    element("span", { class: "soft" }, ` episode ${count(change.episode)}, `, timeNode(change.time))),
-    element("p", {}, change.reason ?? "No reason recorded."));
+/** Known workloads whose trajectories are most alike: what was learned there may fit here. */
+function neighbourList(items) {
+  return element("ul", { class: "neighbours-list" }, items.map((item) => element("li", {},
+    item.reference ? item.name : element("a", { href: `#/app/${encodeURIComponent(item.name)}` }, item.name),
+    element("span", { class: "soft" }, ` likeness ${fixed(item.similarity, 2)}${item.reference ? ", a reference of the encoder" : ""}`))));
 }
 
-function modelTable(models) {
+/** `rollBack(version)` prepares the form that puts a version on duty. */
+function modelTable(models, rollBack) {
   if (models.failure) return failed(models.failure);
   const items = models.items ?? [];
   if (items.length === 0) {
@@ -220,7 +254,9 @@ function modelTable(models) {
       ? [`${judgedDifference > 0 ? "+" : ""}${fixed(judgedDifference)}`, element("small", { class: "soft" }, ` ± ${fixed(judgedError)}`)]
       : NONE;
     return row(MODEL_COLUMNS, [
-      [`v${model.version}`, model.acting ? element("span", { class: "badge acting" }, "acting") : null],
+      [`v${model.version}`, model.acting ? element("span", { class: "badge acting" }, "acting") : element("button", {
+        type: "button", class: "plain small", "data-key": `duty ${model.version}`, title: `Put version ${model.version} on duty`,
+        onclick: () => rollBack(model.version) }, "Put on duty …")],
       clockNode(model.created), model.algorithm ?? NONE,
       [count(model.episodes), element("small", { class: "soft" }, ` ${count(model.episodesTrained)} new`)],
       fixed(model.reward), judged, fixed(approximateKL, 4), percent(clipFraction), fixed(entropy, 2),

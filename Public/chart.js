@@ -16,7 +16,7 @@ const RANGES = [
   { title: "All", episodes: Infinity }, { title: "Last 100", episodes: 100 }, { title: "Last 25", episodes: 25 },
 ];
 const TABLE_COLUMNS = [
-  { title: "Episode" }, { title: "Ended (UTC)" }, { title: "Stage" }, { title: "Acting" },
+  { title: "Episode" }, { title: "Ended" }, { title: "Stage" }, { title: "Acting" },
   { title: "Reward", className: "number" }, { title: "Rules", className: "number" },
   { title: "Violations", className: "number" },
 ];

@@ -1,5 +1,6 @@
 // Says in sentences what an agent is doing and why: stages, who acts, and one decision step by step.
 
+import { comparisonSentence } from "./compare.js";
 import { element } from "./dom.js";
 import { count, cpu, fixed, isNumber, memory, NONE, percent, plural, signed, words } from "./format.js";
 
@@ -45,6 +46,7 @@ const GUARD_MEANING = {
   pin: "pinned by hand",
   pause: "paused by hand",
   freezeDown: "scaling down is frozen by hand",
+  freezeUp: "scaling up is frozen by hand",
 };
 
 /** A pill with the stage: how far along the four stages, then its name. */
@@ -68,29 +70,12 @@ export function sourceBadge(source) {
 /** Class names come from a fixed list, never from the server. */
 const known = (value, list) => (list.includes(value) ? value : "unknown");
 
-/** Reward minus the rules' reward, or null. */
-export function gain(status) {
-  return isNumber(status.reward) && isNumber(status.rulesReward) ? status.reward - status.rulesReward : null;
-}
-
-/** "+0.062", coloured by its sign. */
-export function gainText(value) {
-  if (value === null) return element("span", { class: "soft" }, NONE);
-  const direction = Math.abs(value) < 0.0005 ? "even" : value > 0 ? "better" : "worse";
-  return element("span", { class: `gain ${direction}` }, signed(value));
-}
-
 /** Two or three sentences: stage, who acts, and how that compares with the rules. */
 export function headline(status) {
   if (!status.decisions) return "No decision yet. The first observation that arrives is answered by the rules.";
   const stage = (status.source === "policy" ? null : STAGE_WITHOUT_POLICY[status.stage]) ?? STAGE_MEANING[status.stage];
   const sentences = [stage, actingSentence(status)];
-  const difference = gain(status);
-  if (difference !== null && status.source === "policy") {
-    const share = status.rulesReward !== 0 ? ` (${signed(100 * difference / status.rulesReward, 1)} %)` : "";
-    sentences.push(`Its reward of ${fixed(status.reward)} is ${comparison(difference)} the rules' `
-      + `${fixed(status.rulesReward)}${difference === 0 ? "" : `, by ${signed(difference)}${share}`}.`);
-  }
+  sentences.push(comparisonSentence(status));
   return sentences.filter(Boolean).join(" ");
 }
 
@@ -102,9 +87,6 @@ function actingSentence(status) {
   if (status.source === "rules" && ["initialized", "offline"].includes(status.stage)) return null;
   return SOURCE_MEANING[status.source] ?? null;
 }
-
-const comparison = (difference) =>
-  (Math.abs(difference) < 0.0005 ? "level with" : difference > 0 ? "above" : "below");
 
 /** What a decision adds: "+2 replicas, +128m cpu", or "no change". */
 export function changeText(decision) {
@@ -146,9 +128,9 @@ function valueText(value) {
 /** The path of a decision as an ordered list: policy, rules, every guard, result, warnings. */
 export function explanation(decision) {
   const { policy, rules, guards, warnings } = decision.explanation ?? {};
-  const steps = [policyStep(policy, decision), rulesStep(rules)];
+  const steps = [seenStep(decision.observation), policyStep(policy, decision), rulesStep(rules)];
   for (const guard of Array.isArray(guards) ? guards : []) steps.push(guardStep(guard));
-  if (steps.length === 2) steps.push(step("guard", "Guards", "none changed it"));
+  if (steps.length === 3) steps.push(step("guard", "Guards", "none changed it"));
   steps.push(step("result", "Answer", element("strong", {}, allocationText(decision.desired)),
     ` (${changeText(decision)})`));
   for (const warning of Array.isArray(warnings) ? warnings : []) {
@@ -159,6 +141,22 @@ export function explanation(decision) {
 
 function step(kind, title, ...content) {
   return element("li", { class: kind }, element("b", {}, title), element("span", {}, content));
+}
+
+/** What was observed, in words. */
+function seenStep(seen) {
+  if (seen === null || seen === undefined) return step("seen", "Seen", "not recorded");
+  const facts = [
+    plural(seen.replicas, "replica") + (isNumber(seen.readyReplicas) && seen.readyReplicas !== seen.replicas
+      ? ` of which ${count(seen.readyReplicas)} ready` : ""),
+    isNumber(seen.requestRate) && `${fixed(seen.requestRate, 1)} requests/s`,
+    isNumber(seen.latencySeconds) && `latency ${Number(seen.latencySeconds.toPrecision(3))} s`,
+    isNumber(seen.cpuUtilization) && `${percent(seen.cpuUtilization)} of the cpu used`,
+    isNumber(seen.memoryPeakUtilization) ? `the highest replica used ${percent(seen.memoryPeakUtilization)} of its memory`
+      : isNumber(seen.memoryUtilization) && `${percent(seen.memoryUtilization)} of the memory used`,
+    seen.oomKills > 0 && plural(seen.oomKills, "OOM kill"),
+  ];
+  return step("seen", "Seen", facts.filter(Boolean).join(", "));
 }
 
 function policyStep(policy, decision) {

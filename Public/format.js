@@ -67,13 +67,19 @@ export function fullTime(text) {
   return time === null ? NONE : new Date(time).toISOString().slice(0, 19).replace("T", " ") + " UTC";
 }
 
-/** The clock alone for today, the date before it otherwise, in UTC. */
-export function shortTime(text, now = Date.now()) {
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DAY_CLOCK = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+/** The clock alone for today, the day before it otherwise, in the viewer's zone. */
+export function localTime(time, now = Date.now()) {
+  const isToday = new Date(time).toDateString() === new Date(now).toDateString();
+  return (isToday ? CLOCK : DAY_CLOCK).format(time);
+}
+
+/** The same of an RFC 3339 text. */
+export function shortTime(text) {
   const time = parseTime(text);
-  if (time === null) return NONE;
-  const iso = new Date(time).toISOString();
-  const today = new Date(now).toISOString().slice(0, 10);
-  return iso.startsWith(today) ? iso.slice(11, 19) : `${iso.slice(0, 10)} ${iso.slice(11, 16)}`;
+  return time === null ? NONE : localTime(time);
 }
 
 /** "12 s ago", "in 3 min". */

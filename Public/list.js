@@ -1,238 +1,191 @@
-// The list of applications: search, filters, sorting, and one row each with stage, actor and reward against the rules.
+// The overview: how all are, and one row each. The server sorts, filters, searches and pages.
 
 import { read } from "./api.js";
-import { element, reconcile, refresh, row, svg, table } from "./dom.js";
-import { gain, gainText, sourceBadge, STAGES, stageBadge } from "./explain.js";
-import { count, cpu, fixed, isNumber, memory, NONE, parseTime, percent } from "./format.js";
+import { comparison, direction, whyNone } from "./compare.js";
+import { element, reconcile, refresh, row, table } from "./dom.js";
+import { emptyState } from "./empty.js";
+import { allocationShort, sourceBadge, stageBadge } from "./explain.js";
+import { count, fixed, isNumber, NONE, percent, plural } from "./format.js";
+import { overrideChip } from "./overrides.js";
+import { sparkline } from "./spark.js";
 import { timeNode } from "./time.js";
 
-const PAGE = 500;
 const ROWS = 50;
+const SEARCH_DELAY_MS = 200;
 
 const FILTERS = [
-  { key: "all", title: "All", test: () => true },
-  { key: "policy", title: "Policy acts", test: (item) => item.source === "policy" },
-  { key: "rules", title: "Rules act", test: (item) => item.source === "rules" },
-  { key: "held", title: "Held or pinned", test: (item) => item.source === "hold" || item.source === "pin" },
-  { key: "below", title: "Below the rules", test: isBelow },
+  { count: "all", title: "All", query: "" },
+  { count: "policy", title: "Policy acts", query: "source=policy" },
+  { count: "rules", title: "Rules act", query: "source=rules" },
+  { count: "hold", title: "Held", query: "source=hold" },
+  { count: "pin", title: "Pinned", query: "source=pin" },
+  { count: "alarm", title: "Alarms", query: "alarm=true", alert: true },
 ];
 
-/** A policy that acts although its reward is under the rules' deserves a look. */
-function isBelow(item) {
-  return item.source === "policy" && (gain(item) ?? 0) < -0.0005;
-}
-
-const byName = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
-const byNumber = (figure) => (a, b) => (figure(a) ?? -Infinity) - (figure(b) ?? -Infinity);
-
-/** Lower is more urgent: held, then below the rules, then pinned, then the rest. */
-function urgency(item) {
-  return item.source === "hold" ? 0 : isBelow(item) ? 1 : item.source === "pin" ? 2 : 3;
-}
-
-const ORDERS = {
-  urgency: byNumber(urgency),
-  name: byName,
-  stage: byNumber((item) => STAGES.indexOf(item.stage)),
-  source: (a, b) => String(a.source).localeCompare(String(b.source)),
-  gain: byNumber(gain),
-  replicas: byNumber((item) => item.replicas),
-  updated: byNumber((item) => parseTime(item.updated)),
-};
-
 const COLUMNS = [
-  { title: "Application", order: "name" },
-  { title: "Stage", order: "stage" },
-  { title: "Acting", order: "source" },
-  { title: "Reward", className: "reward", order: "gain", hint: "Mean step reward, and its distance to the rules'" },
-  { title: "Replicas", className: "number", order: "replicas" },
-  { title: "CPU", className: "number" },
-  { title: "Memory", className: "number" },
-  { title: "Last decision", className: "number", order: "updated" },
+  { title: "Application", sort: "name" },
+  { title: "Stage", sort: "stage" },
+  { title: "Acting", sort: "source" },
+  { title: "Reward", className: "reward", sort: "reward", hint: "Mean step reward over the window, 0 to 1, and the last episodes" },
+  { title: "Against the rules", sort: "difference", hint: "Difference of the window's means, ± one standard error" },
+  { title: "Missed", className: "number", sort: "violations", hint: "Share of steps that missed the objective over the window; in bold with a mark when it is more than the profile allows" },
+  { title: "Allocation", sort: "replicas", hint: "Replicas × CPU, memory" },
+  { title: "Version", className: "number" },
+  { title: "Last decision", className: "number", sort: "updated" },
 ];
 
 /** The view of `#/`: `load(signal)` reads what `show(data)` then draws. */
 export class ListView {
   title = "aware";
   root = element("section", { class: "list" });
-  #data = null;
-  #wanted = PAGE;
-  #rows = ROWS;
   #text = "";
-  #filter = "all";
-  #order = { key: "urgency", descending: false };
+  #filter = FILTERS[0];
+  #order = { key: "attention", descending: true };
+  #start = 0;
   #parts = null;
   #reload;
 
   /** `reload()` asks for a refresh at once. */
-  constructor(reload) {
-    this.#reload = reload;
-  }
+  constructor(reload) { this.#reload = reload; }
 
-  /** Follows the cursor until `#wanted` applications are there. */
   async load(signal) {
-    const items = [];
-    let cursor = null;
-    do {
-      const from = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
-      const page = await read(`/v1/applications?limit=${PAGE}${from}`, signal);
-      items.push(...(page.items ?? []).filter((item) => typeof item?.name === "string"));
-      cursor = page.nextCursor ?? null;
-    } while (cursor && items.length < this.#wanted);
-    return { items, more: cursor !== null };
+    const order = this.#order;
+    const parts = [`limit=${ROWS}`, `sort=${order.key}`, `order=${order.descending ? "desc" : "asc"}`,
+      `cursor=${this.#start}`, this.#filter.query, this.#text && `q=${encodeURIComponent(this.#text)}`];
+    const page = await read(`/v1/applications?${parts.filter(Boolean).join("&")}`, signal);
+    // What stood here may have gone: back to the first page that has rows.
+    if (page.items.length === 0 && this.#start > 0) {
+      this.#start = 0;
+      return this.load(signal);
+    }
+    return page;
   }
 
   show(data) {
-    this.#data = data;
-    if (data.items.length === 0) {
+    if (data.counts.all === 0 && this.#text === "") {
       this.#parts = null;
       refresh(this.root, "empty", emptyState);
       return;
     }
     if (!this.#parts) this.#build();
-    this.#draw();
+    this.#draw(data);
   }
 
   #build() {
-    const redraw = () => { this.#rows = ROWS; this.#draw(); };
+    let timer = null;
     const search = element("input", {
-      type: "search", placeholder: "Search by name or objective", "aria-label": "Search applications",
-      "data-key": "search", autocomplete: "off", spellcheck: "false", maxlength: "253",
-      oninput: (event) => { this.#text = event.target.value; redraw(); },
+      type: "search", placeholder: "Search by name", "aria-label": "Search applications", "data-key": "search",
+      autocomplete: "off", spellcheck: "false", maxlength: "253",
+      oninput: (event) => {
+        this.#text = event.target.value.trim().toLowerCase();
+        clearTimeout(timer);
+        timer = setTimeout(() => this.#again(), SEARCH_DELAY_MS);
+      },
     });
     search.value = this.#text;
     const filters = FILTERS.map((filter) => element("button", {
-      type: "button", class: "chip", onclick: () => { this.#filter = filter.key; redraw(); },
+      type: "button", class: "chip", onclick: () => { this.#filter = filter; this.#again(); },
     }));
     const body = table("Applications", COLUMNS.map((column) => this.#heading(column)), [], "cards applications");
-    this.#parts = { filters, body, note: element("p", { class: "note", role: "status" }), more: element("p") };
+    this.#parts = { filters, body, health: element("p", { class: "health", role: "status" }),
+      pages: element("nav", { class: "pages", "aria-label": "Pages" }) };
     refresh(this.root, "list", () => [
-      element("h1", { class: "unseen" }, "Applications"),
-      element("div", { class: "tools" }, search, element("div", { class: "chips", role: "group",
-        "aria-label": "Filter" }, filters)),
-      element("div", { class: "card flush" }, body), this.#parts.note, this.#parts.more,
+      element("h1", { class: "unseen" }, "Applications"), this.#parts.health,
+      element("div", { class: "tools" }, search,
+        element("div", { class: "chips", role: "group", "aria-label": "Filter" }, filters)),
+      element("div", { class: "card flush" }, body), this.#parts.pages,
     ]);
   }
 
+  #again() {
+    this.#start = 0;
+    this.#reload();
+  }
+
   #heading(column) {
-    if (!column.order) return column;
+    if (!column.sort) return { ...column, sort: null };
     const button = element("button", { type: "button", onclick: () => {
-      const again = this.#order.key === column.order;
-      this.#order = { key: column.order, descending: again ? !this.#order.descending : false };
-      this.#draw();
+      const again = this.#order.key === column.sort;
+      this.#order = { key: column.sort, descending: again ? !this.#order.descending : false };
+      this.#again();
     } }, column.title);
-    return { ...column, header: button };
+    return { ...column, sort: null, header: button };
   }
 
-  /** Search, filter, sort, then at most `#rows` rows. */
-  #draw() {
-    const { items, more } = this.#data;
-    const text = this.#text.trim().toLowerCase();
-    const found = items.filter((item) => `${item.name} ${item.objective ?? ""}`.toLowerCase().includes(text));
-    const filter = FILTERS.find((one) => one.key === this.#filter);
-    const compare = ORDERS[this.#order.key];
-    const sign = this.#order.descending ? -1 : 1;
-    const sorted = found.filter(filter.test).sort((a, b) => sign * compare(a, b) || byName(a, b));
-    this.#drawFilters(found);
-    this.#drawOrder();
-    reconcile(this.#parts.body.tBodies[0], sorted.slice(0, this.#rows), (item) => item.name, applicationRow);
-    const shown = Math.min(sorted.length, this.#rows);
-    refresh(this.#parts.note, [shown, sorted.length, items.length, more, this.#text], () => this.#note(shown, sorted));
-    refresh(this.#parts.more, [shown < sorted.length, more], () => this.#buttons(shown < sorted.length, more));
-  }
-
-  #drawFilters(found) {
+  #draw(data) {
+    const { filters, body, health, pages } = this.#parts;
+    refresh(health, data.counts, () => healthLine(data.counts));
     FILTERS.forEach((filter, i) => {
-      const button = this.#parts.filters[i];
-      const number = found.filter(filter.test).length;
-      button.setAttribute("aria-pressed", String(filter.key === this.#filter));
-      button.classList.toggle("alert", filter.key === "below" && number > 0);
-      refresh(button, number, () => [filter.title, " ", element("b", {}, count(number))]);
+      const number = data.counts[filter.count];
+      filters[i].setAttribute("aria-pressed", String(filter === this.#filter));
+      filters[i].classList.toggle("alert", Boolean(filter.alert) && number > 0);
+      refresh(filters[i], number, () => [filter.title, " ", element("b", {}, count(number))]);
     });
-  }
-
-  #drawOrder() {
-    [...this.#parts.body.tHead.rows[0].cells].forEach((cell, i) => {
-      const active = COLUMNS[i].order === this.#order.key;
-      if (active) cell.setAttribute("aria-sort", this.#order.descending ? "descending" : "ascending");
-      else cell.removeAttribute("aria-sort");
+    [...body.tHead.rows[0].cells].forEach((cell, i) => {
+      if (COLUMNS[i].sort === this.#order.key) {
+        cell.setAttribute("aria-sort", this.#order.descending ? "descending" : "ascending");
+      } else cell.removeAttribute("aria-sort");
     });
+    reconcile(body.tBodies[0], data.items, (item) => item.name, applicationRow);
+    refresh(pages, [this.#start, data.items.length, data.total, this.#filter.title, this.#text], () =>
+      this.#pageButtons(data));
   }
 
-  #note(shown, sorted) {
-    const { items, more } = this.#data;
-    if (sorted.length > 0 && sorted.length === items.length && shown === sorted.length && !more) return [];
-    const name = this.#text.trim();
-    if (sorted.length === 0) {
-      const link = () => element("a", { href: `#/app/${encodeURIComponent(name)}` }, `try “${name}” itself`);
-      const open = more && name !== "" && this.#filter === "all" ? [" Not everything is loaded; ", link(), "."] : [];
-      return [`Nothing matches among ${count(items.length)} applications.`, ...open];
-    }
-    const matching = sorted.length < items.length ? `${count(sorted.length)} matching, out of ` : "";
-    const rest = more ? " loaded; the server has more." : ".";
-    return [`Showing ${count(shown)} of ${matching}${count(items.length)}${rest}`];
+  #pageButtons({ items, total }) {
+    if (total === 0) return [element("span", {}, "Nothing matches. Clear the search or choose All.")];
+    const go = (title, start, enabled) => element("button", { type: "button", class: "plain", "data-key": title,
+      disabled: !enabled, onclick: () => { this.#start = start; this.#reload(); } }, title);
+    const end = this.#start + items.length;
+    const text = element("span", {}, `${count(this.#start + 1)} to ${count(end)} of ${count(total)}`);
+    if (total <= ROWS) return [text];
+    return [go("Previous", Math.max(0, this.#start - ROWS), this.#start > 0), text, go("Next", end, end < total)];
   }
+}
 
-  #buttons(hidden, more) {
-    const button = (title, action) => element("button", {
-      type: "button", class: "plain", "data-key": title, onclick: action,
-    }, title);
-    return [
-      hidden && button(`Show ${ROWS} more`, () => { this.#rows += ROWS; this.#draw(); }),
-      more && button(`Load the next ${PAGE}`, () => { this.#wanted += PAGE; this.#reload(); }),
-    ];
-  }
+/** One sentence on all of them, the worst first. */
+function healthLine(counts) {
+  const bad = [
+    counts.hold && `${count(counts.hold)} held`, counts.alarm && plural(counts.alarm, "alarm"),
+    counts.missing && `${count(counts.missing)} missing ${counts.missing === 1 ? "its objective" : "their objectives"}`,
+    counts.worse && `${count(counts.worse)} clearly below the rules`,
+  ].filter(Boolean);
+  const who = `${plural(counts.all, "application")}: the policy acts for ${count(counts.policy)}, the rules for `
+    + `${count(counts.rules)}${counts.pin ? `, ${count(counts.pin)} pinned` : ""}`;
+  const more = counts.overridden ? ` Somebody overrides ${count(counts.overridden)}.` : "";
+  return [element("strong", { class: bad.length > 0 ? "bad" : "good" },
+    bad.length > 0 ? `Needs a look: ${bad.join(", ")}.` : "All quiet."), ` ${who}.${more}`];
 }
 
 function applicationRow(item) {
+  const window = item.window ?? {};
   const href = `#/app/${encodeURIComponent(item.name)}`;
-  const name = [
-    element("a", { href, class: "cover", title: item.name, "data-key": `app ${item.name}` }, item.name),
-    item.objective ? element("small", {}, item.objective) : null,
-  ];
+  const chips = (item.overrides ?? []).map(overrideChip);
+  if (window.alarm) chips.unshift(element("span", { class: "badge alarm" }, `Alarm: ${window.alarm}`));
   const cells = [
-    name, stageBadge(item.stage), sourceBadge(item.source), rewardCell(item),
-    isNumber(item.replicas) ? count(item.replicas) : NONE, cpu(item.cpu), memory(item.memory), timeNode(item.updated),
+    [element("a", { href, title: item.name, "data-key": `app ${item.name}` }, item.name),
+      element("small", {}, objectiveText(item.objective)), chips],
+    stageBadge(item.stage), sourceBadge(item.source),
+    element("span", { class: "figures" }, sparkline(window.rewards ?? [], `Rewards of the last episodes`),
+      isNumber(window.reward) ? fixed(window.reward) : element("span", { class: "soft" }, NONE)),
+    comparison(window, whyNone(item)), violationsText(window),
+    [item.replicas === undefined ? NONE : allocationShort(item),
+      item.atLimit ? element("span", { class: "badge limit", title: "As many replicas as the profile allows" }, "at limit") : null],
+    item.modelVersion > 0 ? `v${item.modelVersion}` : NONE, timeNode(item.updated),
   ];
-  return row(COLUMNS, cells, isBelow(item) ? "attention" : null);
+  const attention = item.source === "hold" || window.alarm || direction(window) === "worse";
+  return row(COLUMNS, cells, attention ? "attention" : null);
 }
 
-/** The reward as a bar from 0 to 1 with a tick where the rules stand, then the figures. */
-function rewardCell(item) {
-  if (!isNumber(item.reward)) return element("span", { class: "soft" }, NONE);
-  const place = (value) => Math.max(0, Math.min(1, value)) * 64;
-  const bar = svg("svg", { class: "bullet", viewBox: "0 0 64 10", width: 64, height: 10, "aria-hidden": "true" },
-    svg("rect", { class: "track", x: 0, y: 3, width: 64, height: 4, rx: 2 }),
-    svg("rect", { class: "bar", x: 0, y: 3, width: place(item.reward), height: 4, rx: 2 }),
-    isNumber(item.rulesReward)
-      ? svg("rect", { class: "tick", x: place(item.rulesReward) - 1, y: 0, width: 2, height: 10, rx: 1 }) : null);
-  const difference = gain(item);
-  const share = difference !== null && item.rulesReward ? percent(difference / item.rulesReward, 1) : null;
-  const title = `Rules: ${fixed(item.rulesReward)}${share ? `, difference ${share}` : ""}`;
-  return element("span", { class: "figures", title },
-    bar, element("span", {}, fixed(item.reward)), gainText(difference));
+/** The share of missed steps, marked when it is more than allowed. */
+export function violationsText({ violations, maxViolations } = {}) {
+  if (!(violations > maxViolations)) return percent(violations, 1);
+  return element("strong", { class: "bad", title: `At most ${percent(maxViolations, 1)} is allowed` },
+    element("span", { "aria-hidden": "true" }, "! "), percent(violations, 1),
+    element("span", { class: "unseen" }, `, at most ${percent(maxViolations, 1)} is allowed`));
 }
 
-/** Nothing there yet: how to begin, as a command to paste. */
-function emptyState() {
-  const observation = '{"replicas": 3, "cpuLimit": "512m", "memoryLimit": "512Mi",\n'
-    + '       "cpuUtilization": 0.82, "memoryUtilization": 0.55,\n       "latencySeconds": 0.41, "requestRate": 120}';
-  const command = `curl -s ${location.origin}/v1/applications/shop-web/decisions \\\n`
-    + `  -H 'Content-Type: application/json' \\\n  -d '${observation}'`;
-  const copy = element("button", { type: "button", class: "plain", onclick: async (event) => {
-    const button = event.currentTarget;
-    try {
-      await navigator.clipboard.writeText(command);
-      button.textContent = "Copied";
-    } catch {
-      getSelection().selectAllChildren(code);
-      button.textContent = "Selected, copy with Ctrl+C";
-    }
-  } }, "Copy");
-  const code = element("code", {}, command);
-  return element("div", { class: "card empty" },
-    element("h1", {}, "No applications yet"),
-    element("p", {}, "Post a first observation. The application is created with defaults, the rules answer, ",
-      "and it appears here within three seconds."),
-    element("pre", { tabindex: "0" }, code), copy);
+/** "p99 <= 2.0468013 s" with the digits that mean something. */
+export function objectiveText(objective) {
+  return String(objective ?? "").replace(/\d+\.\d+/g, (digits) => String(Number(Number(digits).toPrecision(3))))
+    .replace("<=", "≤").replace(">=", "≥");
 }

@@ -46,7 +46,8 @@ export class Poller {
   }
 
   #next(wait, error) {
-    if (!document.hidden) this.#timer = setTimeout(() => this.now(), wait);
+    // A token that is not known will not be known in three seconds: wait for another one.
+    if (!document.hidden && error?.status !== 401) this.#timer = setTimeout(() => this.now(), wait);
     this.#report({ error, nextAttempt: Date.now() + wait });
   }
 

@@ -23,6 +23,7 @@ public final class APIContext: Sendable {
     public let idempotency: IdempotencyService<Deferral>
     public let clock: Clock
     let log: Logger
+    let figures = FiguresCache()
     let loops: [LoopContext]
     /// Reads and writes of the database happen here: a loop must not wait for the disk.
     let lanes = WorkLanes()

@@ -25,10 +25,13 @@ enum Listing {
         var next: Int64?
     }
 
+    private static let names = ["limit", "cursor", "since", "until"]
+
     /// Reads the page from the query; reports everything that is wrong with it.
-    static func page(_ request: borrowing Request) throws(APIError) -> Page {
+    /// - Parameter extra: query parameters that this list knows besides.
+    static func page(_ request: borrowing Request, extra: [String] = []) throws(APIError) -> Page {
         var page = Page()
-        var errors: [ProblemItem] = []
+        var errors = unknown(request, allowed: names + extra)
         if let text = request.query("limit") {
             if let limit = Int(text), (1...limitMax).contains(limit) {
                 page.limit = limit
@@ -61,6 +64,15 @@ enum Listing {
         }
         guard errors.isEmpty else { throw APIError(.badRequest, APIError.summary(of: errors), errors: errors) }
         return page
+    }
+
+    /// A misspelt filter must not look like one that found everything.
+    static func unknown(_ request: borrowing Request, allowed: [String]) -> [ProblemItem] {
+        request.queryItems.filter { !allowed.contains($0.name) }.map { item in
+            ProblemItem(
+                pointer: "/\(item.name.prefix(40))", code: "unknown",
+                detail: "There is no query parameter \"\(item.name.prefix(40))\" here. Known: \(allowed.joined(separator: ", ")).")
+        }
     }
 
     static func body(_ result: Result) -> [UInt8] {

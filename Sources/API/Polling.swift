@@ -13,12 +13,13 @@ extension APIContext {
 
 extension ResponseBytes {
     /// The same with a weak tag (the bytes on the wire may be compressed or not), or 304 without a body.
-    func tagged(known: String?) -> ResponseBytes {
+    /// - Parameter revision: stands in front of a strong tag, for a condition (If-Match) on what the revision counts.
+    func tagged(known: String?, revision: Int? = nil) -> ResponseBytes {
         guard status == .ok else { return self }
         // Two versions of one list whose checksums collide would only show the older one until the next change.
-        let tag = "\"\(String(FNV1a.hash(body), radix: 16))\""
+        let tag = "\"\(revision.map { "\($0)-" } ?? "")\(String(FNV1a.hash(body), radix: 16))\""
         var answer = self
-        answer.headers.append(("ETag", "W/" + tag))
+        answer.headers.append(("ETag", revision == nil ? "W/" + tag : tag))
         if let known, Self.list(known, contains: tag) {
             answer.status = .notModified
             answer.contentType = nil

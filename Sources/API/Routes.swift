@@ -9,6 +9,7 @@ public enum Routes {
         DecideRoute.register(on: &router, api)
         ApplicationRoutes.register(on: &router, api)
         HistoryRoutes.register(on: &router, api)
+        SeriesRoute.register(on: &router, api)
         ControlRoutes.register(on: &router, api)
         TrainingRoutes.register(on: &router, api)
         BatchRoute.register(on: &router, api)

@@ -15,7 +15,8 @@ struct DemoCommand: AsyncParsableCommand {
         abstract: "Serve simulated applications and watch them being learned.",
         discussion: """
             Starts a server, N simulated applications and a recommender that asks the server over HTTP, one step a second \
-            of wall-clock time for each simulated minute. With --fast it does not wait for the clock, but for the trainer \
+            of wall-clock time for each simulated minute. With --age it first lives through that many steps without \
+            waiting, so that the page has a past to show. With --fast it does not wait for the clock, but for the trainer \
             at the end of each episode, so that a seed always gives the same run.
 
             With --update the workload of every application changes in mid-run, as an update of it would: watch whether the \
@@ -30,6 +31,9 @@ struct DemoCommand: AsyncParsableCommand {
 
     @Option(help: "Decision steps of each application; 100 are an episode. 0: until stopped.")
     var steps = 0
+
+    @Option(help: "Steps at the beginning that do not wait for the clock.")
+    var age = 0
 
     @Option(help: "Load from a file `minute,requests` or `second,requests` instead of the generator.")
     var trace: String?
@@ -54,6 +58,10 @@ struct DemoCommand: AsyncParsableCommand {
             throw ValidationError("--applications \(applications) is outside 1 to 1000.")
         }
         guard steps >= 0 else { throw ValidationError("--steps \(steps) is negative.") }
+        guard age >= 0 else { throw ValidationError("--age \(age) is negative.") }
+        guard steps == 0 || age <= steps else {
+            throw ValidationError("--age \(age) is more than there are steps: --steps \(steps).")
+        }
         guard !fast || steps > 0 else { throw ValidationError("--fast needs --steps.") }
         if let update, !WorkloadUpdate.all.contains(where: { $0.name == update }) {
             let known = WorkloadUpdate.all.map(\.name).joined(separator: ", ")
@@ -81,7 +89,7 @@ struct DemoCommand: AsyncParsableCommand {
         fflush(nil)
         let change = WorkloadUpdate.all.first { $0.name == update }.map { ($0, updateStep ?? steps / 2) }
         let run = DemoLoop(
-            world, base: base, steps: steps, waits: fast ? nil : interval, usesBasePolicy: !fromScratch, update: change)
+            world, base: base, steps: steps, age: age, waits: fast ? nil : interval, usesBasePolicy: !fromScratch, update: change)
         async let finished: Void = run.onThreadOfItsOwn()
         let interruption = Task {
             await signals.wait()
@@ -109,7 +117,8 @@ struct DemoCommand: AsyncParsableCommand {
     /// Fast runs begin at a fixed time, so that they are the same every day.
     private func makeWorld(seed: UInt64) throws -> [DemoApplication] {
         var random = SimulationRandom(seed: seed)
-        let startTime = fast ? 1_767_225_600 : Date().timeIntervalSince1970.rounded()
+        // The past of an aged run ends now.
+        let startTime = fast ? 1_767_225_600 : Date().timeIntervalSince1970.rounded() - 60 * Double(age)
         let recorded = try trace.map { path in
             guard let bytes = FileManager.default.contents(atPath: path) else {
                 throw ValidationError("--trace \(path): the file cannot be read.")

@@ -17,6 +17,8 @@ final class DemoLoop: @unchecked Sendable {
     private let applications: [DemoApplication]
     private let base: String
     private let steps: Int
+    /// Steps at the beginning that do not wait for the clock.
+    private let age: Int
     /// Seconds between two steps, `nil` for none.
     private let waits: Double?
     private let usesBasePolicy: Bool
@@ -25,13 +27,14 @@ final class DemoLoop: @unchecked Sendable {
     private let isStopped = Atomic<Bool>(false)
 
     init(
-        _ applications: [DemoApplication], base: String, steps: Int, waits: Double?, usesBasePolicy: Bool,
-        update: (change: WorkloadUpdate, step: Int)? = nil
+        _ applications: [DemoApplication], base: String, steps: Int, age: Int = 0, waits: Double?,
+        usesBasePolicy: Bool, update: (change: WorkloadUpdate, step: Int)? = nil
     ) {
         self.update = update
         self.applications = applications
         self.base = base
         self.steps = steps
+        self.age = age
         self.waits = waits
         self.usesBasePolicy = usesBasePolicy
     }
@@ -50,7 +53,8 @@ final class DemoLoop: @unchecked Sendable {
         let client = DecisionClient(base: base)
         defer { tellChanges(client) }
         for application in applications { try application.register(with: client, usesBasePolicy: usesBasePolicy) }
-        print(Self.heading)
+        if !showsOneLine { print(Self.heading) }
+        defer { if showsOneLine { print("") } }
         var step = 0
         while (steps == 0 || step < steps) && !isStopped.load(ordering: .relaxed) {
             if let update, update.step == step {
@@ -59,11 +63,21 @@ final class DemoLoop: @unchecked Sendable {
             }
             for application in applications {
                 try application.advance(with: client)
-                if waits == nil, application.hasJustClosedAnEpisode { try client.waitUntilTrained(application.name) }
+                if waits(at: step) == nil, application.hasJustClosedAnEpisode { try client.waitUntilTrained(application.name) }
             }
             step += 1
             report(step)
-            if let waits { Thread.sleep(forTimeInterval: waits) }
+            if let seconds = waits(at: step) { sleep(seconds) }
+        }
+    }
+
+    private func waits(at step: Int) -> Double? { step < age ? nil : waits }
+
+    /// In short pieces, so that a run stops soon after it was told to.
+    private func sleep(_ seconds: Double) {
+        let end = Date(timeIntervalSinceNow: seconds)
+        while !isStopped.load(ordering: .relaxed), end.timeIntervalSinceNow > 0 {
+            Thread.sleep(forTimeInterval: min(0.1, max(0.001, end.timeIntervalSinceNow)))
         }
     }
 
@@ -81,8 +95,20 @@ final class DemoLoop: @unchecked Sendable {
     private static let heading =
         "application    step  stage    acts    version  reward  rules   replicas  cpu    violations  OOM"
 
-    /// A live run prints every step, a fast one every tenth episode.
+    /// A live run on a terminal has one line that is written over; the page shows the rest.
+    private var showsOneLine: Bool { waits != nil && isatty(STDOUT_FILENO) == 1 }
+
+    private func showProgress(_ step: Int) {
+        let policies = applications.count { $0.last?.source == "policy" }
+        let what = step < age ? "living through its past, step \(step) of \(age)" : "live, step \(step)"
+        print("\r\u{1B}[K\(what): the policy acts for \(policies) of \(applications.count). Ctrl-C stops.", terminator: "")
+        fflush(nil)
+    }
+
+    /// A live run prints every step, a fast one and the past every tenth episode.
     private func report(_ step: Int) {
+        if showsOneLine { return showProgress(step) }
+        let waits = waits(at: step)
         let stepsPerLine = waits == nil ? Self.episodesPerLine * DemoApplication.episodeSteps : 1
         guard step % stepsPerLine == 0 else { return }
         let episodes = waits == nil ? Self.episodesPerLine : 1

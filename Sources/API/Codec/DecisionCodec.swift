@@ -6,7 +6,11 @@ import Deciding
 import Scaling
 
 enum DecisionCodec {
-    static func write(_ decision: Decision, application: String, to json: inout JSONWriter) {
+    /// - Parameter withObservation: what was observed too. Whoever asks for a decision has just sent it; whoever reads
+    ///   the history has not.
+    static func write(
+        _ decision: Decision, application: String, withObservation: Bool = false, to json: inout JSONWriter
+    ) {
         json.openObject()
         if decision.seq > 0 {
             json.member("id", capacity: DecisionID.length) {
@@ -37,6 +41,25 @@ enum DecisionCodec {
         json.openObject("explanation")
         explain(decision, &json)
         json.closeObject()
+        if withObservation { observation(decision.observation, &json) }
+        json.closeObject()
+    }
+
+    /// The metrics that were there, by the names that observations are sent with.
+    private static func observation(_ seen: Observation, _ json: inout JSONWriter) {
+        json.openObject("observation")
+        json.member("replicas", seen.replicas)
+        if let ready = seen.readyReplicas { json.member("readyReplicas", ready) }
+        if let kills = seen.oomKills { json.member("oomKills", kills) }
+        func metric(_ key: StaticString, _ value: Double?) {
+            if let value { json.member(key, value) }
+        }
+        metric("cpuUtilization", seen.cpuUtilization)
+        metric("memoryUtilization", seen.memoryUtilization)
+        metric("memoryPeakUtilization", seen.memoryPeakUtilization)
+        metric("latencySeconds", seen.latencySeconds)
+        metric("requestRate", seen.requestRate)
+        metric("throughput", seen.throughput)
         json.closeObject()
     }
 

@@ -12,7 +12,7 @@ enum ControlRoutes {
         router.add(.delete, "/v1/applications/{app}/pin") { request, response in
             act(api, request, &response, "pin.remove", read: { _ in }) { agent, action, _ in
                 try api.controls.change(agent, audit: action.entry()) { $0.pin = nil }
-                return describe(agent, api)
+                return try describe(agent, api)
             }
         }
         router.add(.put, "/v1/applications/{app}/mode") { request, response in
@@ -21,12 +21,12 @@ enum ControlRoutes {
                     $0.mode = mode
                     $0.modeReason = action.reason
                 }
-                return describe(agent, api)
+                return try describe(agent, api)
             }
         }
         router.add(.get, "/v1/applications/{app}/control") { request, _ in
             let name = request.parameter(0)
-            return api.polled(request) { describe(try api.agent(named: name), api) }
+            return api.polled(request) { try describe(try api.agent(named: name), api) }
         }
         registerKillSwitch(on: &router, api)
     }
@@ -46,7 +46,7 @@ enum ControlRoutes {
     ) -> HandlerResult {
         act(api, request, &response, "pin", read: { PinRequest(&$0) }) { agent, action, wanted in
             try api.controls.pin(wanted, agent, by: action)
-            return describe(agent, api)
+            return try describe(agent, api)
         }
     }
 
@@ -89,7 +89,8 @@ enum ControlRoutes {
     // MARK: Answer
 
     /// What is demanded of an application now.
-    static func describe(_ agent: Agent, _ api: APIContext) -> ResponseBytes {
+    static func describe(_ agent: Agent, _ api: APIContext) throws -> ResponseBytes {
+        let overrides = try StatusCodec.overrides(of: agent, api)
         let control = api.controls.control(of: agent)
         let now = api.clock.now
         var json = JSONWriter()
@@ -115,6 +116,7 @@ enum ControlRoutes {
                 json.null("approved")
             }
             json.member("killSwitch", api.controls.killSwitch != nil)
+            json.array("overrides") { json in StatusCodec.write(overrides, to: &json) }
         }
         return ResponseBytes(body: json.bytes)
     }

@@ -59,7 +59,7 @@ enum EventRoutes {
         filter.application = request.query("application")
         filter.kind = request.query("kind")
         do throws(APIError) {
-            let page = try Listing.page(request)
+            let page = try Listing.page(request, extra: ["application", "kind"])
             filter.limit = page.limit
             filter.before = page.cursor ?? .max
             filter.since = page.since

@@ -28,10 +28,15 @@ enum HistoryRoutes {
         router.add(.get, "/v1/applications/{app}/rewards") { request, response in
             let name = request.parameter(0)
             let points = request.query("points").map { Int($0) ?? 0 } ?? pointsDefault
-            guard (2...pointsMax).contains(points) else {
-                response.problem(
-                    .badRequest, detail: "points is outside 2 to \(pointsMax).",
-                    errors: [ProblemItem(pointer: "/points", code: "range", detail: "A whole number from 2 to \(pointsMax).")])
+            var errors = Listing.unknown(request, allowed: ["points"])
+            if !(2...pointsMax).contains(points) {
+                errors.append(
+                    ProblemItem(
+                        pointer: "/points", code: "range",
+                        detail: "points is outside 2 to \(pointsMax): give a whole number from 2 to \(pointsMax)."))
+            }
+            guard errors.isEmpty else {
+                response.problem(.badRequest, detail: APIError.summary(of: errors), errors: errors)
                 return .respond
             }
             return api.polled(request) { try rewards(name, points, api) }
@@ -59,7 +64,11 @@ enum HistoryRoutes {
             }
         }
         var json = JSONWriter(reserving: items.count * 1024 + 64)
-        json.array { json in for decision in items { DecisionCodec.write(decision, application: name, to: &json) } }
+        json.array { json in
+            for decision in items {
+                DecisionCodec.write(decision, application: name, withObservation: true, to: &json)
+            }
+        }
         let mayHaveMore = items.count == page.limit && (items.last?.previous ?? 0) > 0
         return Listing.Result(items: json.bytes, next: mayHaveMore ? items.last?.seq : nil)
     }
@@ -67,7 +76,7 @@ enum HistoryRoutes {
     private static func decision(_ name: String, _ id: String, _ api: APIContext) throws -> ResponseBytes {
         let decision = try api.service.decision(id, of: name)
         var json = JSONWriter(reserving: 1024)
-        DecisionCodec.write(decision, application: name, to: &json)
+        DecisionCodec.write(decision, application: name, withObservation: true, to: &json)
         return ResponseBytes(body: json.bytes)
     }
 

@@ -172,6 +172,11 @@ struct JSONWriter: ~Copyable {
         separate()
         append(number: value)
     }
+    /// null for `nil`.
+    mutating func element(_ value: Double?) {
+        guard let value else { return element(json: Array("null".utf8)) }
+        element(value)
+    }
     mutating func element(json: [UInt8]) {
         separate()
         json.withUnsafeBufferPointer { append($0) }

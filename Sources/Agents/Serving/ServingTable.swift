@@ -13,8 +13,13 @@ public struct ActivePolicy: Sendable {
     public var explores: Bool
     /// The rules' estimated mean step reward, to be recorded with an episode.
     public var rulesReward: Double?
+    /// Whether somebody holds the application in its stage, so that figures do not move it.
+    public var isHeld: Bool
 
-    public init(stage: Stage, policy: Policy?, version: Int, explores: Bool, rulesReward: Double?) {
+    public init(
+        stage: Stage, policy: Policy?, version: Int, explores: Bool, rulesReward: Double?, isHeld: Bool = false
+    ) {
+        self.isHeld = isHeld
         self.stage = stage
         self.policy = policy
         self.version = version

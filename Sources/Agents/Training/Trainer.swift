@@ -105,7 +105,7 @@ public final class Trainer: Sendable {
     private static func activePolicy(of learner: ApplicationLearner) -> ActivePolicy {
         ActivePolicy(
             stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
-            explores: learner.explores, rulesReward: learner.reportedRulesReward)
+            explores: learner.explores, rulesReward: learner.reportedRulesReward, isHeld: learner.lifecycle.isHeld)
     }
 
     // MARK: On a trainer's thread
