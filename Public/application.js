@@ -66,7 +66,7 @@ export class ApplicationView {
         if (error.status === 404) return null;
         throw error;
       }),
-      part("/rewards?points=500"), part(`/decisions?limit=${DECISIONS}`), part("/models?limit=20"),
+      part("/rewards?points=500"), part(`/decisions?limit=${DECISIONS}&observation=true`), part("/models?limit=20"),
       part("/series?steps=300"),
       read(`/v1/events?application=${encodeURIComponent(this.name)}&limit=${EVENTS}`, signal).catch((error) => ({ failure: error.message })),
       part("/neighbours?limit=5"),
@@ -170,7 +170,7 @@ export class ApplicationView {
     button.disabled = true;
     const cursor = this.#decisions.cursor;
     try {
-      const page = await read(applicationPath(this.name, `/decisions?limit=50&cursor=${encodeURIComponent(cursor)}`));
+      const page = await read(applicationPath(this.name, `/decisions?limit=50&observation=true&cursor=${encodeURIComponent(cursor)}`));
       if (this.#decisions.cursor !== cursor) return;
       const ids = new Set(this.#decisions.items.map((item) => item.id));
       const items = [...this.#decisions.items, ...(page.items ?? []).filter((item) => !ids.has(item.id))];

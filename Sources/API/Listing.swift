@@ -15,6 +15,8 @@ enum Listing {
         /// Seconds since 1970: only items at or after `since`, and before `until`.
         var since = -Double.infinity
         var until = Double.infinity
+        /// `observation=true`: each decision with the observation it was made from.
+        var withObservation = false
 
         func contains(_ time: Double) -> Bool { time >= since && time < until }
     }
@@ -62,6 +64,7 @@ enum Listing {
                         detail: "\(name)=\(text.prefix(40)) is not an RFC 3339 time such as 2026-11-21T01:20:00Z."))
             }
         }
+        page.withObservation = request.query("observation", is: "true")
         guard errors.isEmpty else { throw APIError(.badRequest, APIError.summary(of: errors), errors: errors) }
         return page
     }
@@ -86,11 +89,11 @@ enum Listing {
 
     /// Answers a list from the background queue, with an entity tag.
     static func answer(
-        _ request: borrowing Request, _ response: inout Response, _ api: APIContext,
+        _ request: borrowing Request, _ response: inout Response, _ api: APIContext, extra: [String] = [],
         _ make: @escaping @Sendable (Page) throws -> Result
     ) -> HandlerResult {
         do throws(APIError) {
-            let page = try page(request)
+            let page = try page(request, extra: extra)
             return api.polled(request) { ResponseBytes(body: body(try make(page))) }
         } catch {
             error.write(to: response)
@@ -100,10 +103,10 @@ enum Listing {
 
     /// The same for a list of one application's things.
     static func later(
-        _ request: borrowing Request, _ response: inout Response, _ api: APIContext,
+        _ request: borrowing Request, _ response: inout Response, _ api: APIContext, extra: [String] = [],
         _ make: @escaping @Sendable (String, Page) throws -> Result
     ) -> HandlerResult {
         let name = request.parameter(0)
-        return answer(request, &response, api) { page in try make(name, page) }
+        return answer(request, &response, api, extra: extra) { page in try make(name, page) }
     }
 }

@@ -136,7 +136,7 @@ class PageTests(unittest.TestCase):
 
     def test_application_shows_what_the_api_says(self):
         self.show("#/app/shop-01", "document.querySelector('.steps-plot svg') && document.querySelector('.chart svg')")
-        said = self.server.ask("/v1/applications/shop-01/decisions?limit=1")["items"][0]
+        said = self.server.ask("/v1/applications/shop-01/decisions?limit=1&observation=true")["items"][0]
         seen = self.browser.run("return document.querySelector('.decision .seen').innerText")
         self.assertIn(f"{said['observation']['requestRate']:.1f} requests/s", seen)
         kills = self.server.ask("/v1/applications/shop-01/series")["oomKills"]

@@ -13,11 +13,19 @@ enum HistoryRoutes {
 
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(.get, "/v1/applications/{app}/decisions") { request, response in
-            Listing.later(request, &response, api) { name, page in try decisions(name, page, api) }
+            Listing.later(request, &response, api, extra: ["observation"]) { name, page in
+                try decisions(name, page, api)
+            }
         }
-        router.add(.get, "/v1/applications/{app}/decisions/{id}") { request, _ in
+        router.add(.get, "/v1/applications/{app}/decisions/{id}") { request, response in
             let (name, id) = (request.parameter(0), request.parameter(1))
-            return api.later(request) { try decision(name, id, api) }
+            let errors = Listing.unknown(request, allowed: ["observation"])
+            guard errors.isEmpty else {
+                response.problem(.badRequest, detail: APIError.summary(of: errors), errors: errors)
+                return .respond
+            }
+            let withObservation = request.query("observation", is: "true")
+            return api.later(request) { try decision(name, id, withObservation: withObservation, api) }
         }
         router.add(.get, "/v1/applications/{app}/episodes") { request, response in
             Listing.later(request, &response, api) { name, page in try episodes(name, page, api) }
@@ -66,17 +74,19 @@ enum HistoryRoutes {
         var json = JSONWriter(reserving: items.count * 1024 + 64)
         json.array { json in
             for decision in items {
-                DecisionCodec.write(decision, application: name, withObservation: true, to: &json)
+                DecisionCodec.write(decision, application: name, withObservation: page.withObservation, to: &json)
             }
         }
         let mayHaveMore = items.count == page.limit && (items.last?.previous ?? 0) > 0
         return Listing.Result(items: json.bytes, next: mayHaveMore ? items.last?.seq : nil)
     }
 
-    private static func decision(_ name: String, _ id: String, _ api: APIContext) throws -> ResponseBytes {
+    private static func decision(
+        _ name: String, _ id: String, withObservation: Bool, _ api: APIContext
+    ) throws -> ResponseBytes {
         let decision = try api.service.decision(id, of: name)
         var json = JSONWriter(reserving: 1024)
-        DecisionCodec.write(decision, application: name, withObservation: true, to: &json)
+        DecisionCodec.write(decision, application: name, withObservation: withObservation, to: &json)
         return ResponseBytes(body: json.bytes)
     }
 
