@@ -7,7 +7,7 @@ import Testing
 
 @testable import Agents
 
-@Suite(.timeLimit(.minutes(1))) struct AgentTests {
+@Suite(.timeLimit(.minutes(5))) struct AgentTests {
     private static func decide(
         _ agent: Agent, _ observation: Observation, at time: Double, seq: Int64, _ context: inout DecisionContext,
         id: String? = nil, isDryRun: Bool = false

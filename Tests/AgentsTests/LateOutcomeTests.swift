@@ -6,7 +6,7 @@ import Testing
 
 @testable import Agents
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct LateOutcomeTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct LateOutcomeTests {
     private static func mean(_ rewards: [Double?]) -> Double? {
         let known = rewards.compactMap { $0 }
         return known.isEmpty ? nil : known.reduce(0, +) / Double(known.count)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Agents
 
-@Suite(.timeLimit(.minutes(1))) struct ServingTableTests {
+@Suite(.timeLimit(.minutes(5))) struct ServingTableTests {
     private static func assignment(_ version: Int) -> ActivePolicy {
         ActivePolicy(stage: .online, policy: nil, version: version, explores: true, rulesReward: nil)
     }

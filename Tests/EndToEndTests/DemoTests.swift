@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(2))) struct DemoTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct DemoTests {
     private static let arguments = ["demo", "--fast", "--seed", "1", "--applications", "2", "--listen", "127.0.0.1:0"]
 
     private static func histories(_ folder: String) async throws -> [JSON] {

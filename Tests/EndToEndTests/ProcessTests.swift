@@ -4,7 +4,7 @@ import Agents
 import Foundation
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ProcessTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct ProcessTests {
     private static let observation =
         #"{"replicas": 3, "cpuUtilization": 0.8, "memoryUtilization": 0.5, "latencySeconds": 0.3, "requestRate": 50}"#
 

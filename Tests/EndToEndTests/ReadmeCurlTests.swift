@@ -5,7 +5,7 @@
 import Foundation
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct ReadmeCurlTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct ReadmeCurlTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../..").standardizedFileURL
 

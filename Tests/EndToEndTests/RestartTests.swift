@@ -4,7 +4,7 @@ import Foundation
 import HTTPServer
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(2))) struct RestartTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct RestartTests {
     private static let path = "/v1/applications/shop-web"
     private static let steps = 90
     /// Short episodes and a short window, so that every stage and a version happen within the run.

@@ -10,7 +10,7 @@ import Testing
 @testable import Base
 @testable import Deciding
 
-@Suite(.serialized, .timeLimit(.minutes(2))) struct SabotageTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct SabotageTests {
     private static let path = "/v1/applications/shop-web"
 
     /// A simulated application whose recommender asks the server, and its twin under the rules alone.

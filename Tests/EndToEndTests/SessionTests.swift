@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct SessionTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct SessionTests {
     private static let path = "/v1/applications/shop-web"
 
     private static func observation(_ replicas: Int, cpu: Double, rate: Double, more: String = "") -> String {

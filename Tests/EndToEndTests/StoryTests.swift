@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct StoryTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct StoryTests {
     private static let stories = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../../shared/stories").standardizedFileURL.path
     private static let folder = ProcessInfo.processInfo.environment["AWARE_STORIES"] ?? stories

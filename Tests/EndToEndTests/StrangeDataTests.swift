@@ -6,7 +6,7 @@ import HTTPServer
 import Service
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct StrangeDataTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct StrangeDataTests {
     /// What a start on `folder` says that fails.
     private func refusal(on folder: String) async throws -> String {
         do {

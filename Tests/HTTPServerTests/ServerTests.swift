@@ -7,7 +7,7 @@ import Testing
 @testable import HTTPServer
 
 /// All tests with sockets: one at a time, because they measure time.
-@Suite(.serialized, .timeLimit(.minutes(1))) enum SocketTests {}
+@Suite(.serialized, .timeLimit(.minutes(5))) enum SocketTests {}
 
 extension SocketTests {
     @Suite struct ServerTests {

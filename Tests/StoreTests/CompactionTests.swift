@@ -8,7 +8,7 @@ import Testing
 
 @testable import Store
 
-@Suite(.timeLimit(.minutes(2))) struct CompactionTests {
+@Suite(.timeLimit(.minutes(5))) struct CompactionTests {
     /// Two applications that take turns, `count` decisions of each, in episodes of `steps`.
     private static func fill(_ database: Store.Database, count: Int, steps: Int) throws -> (Subject, Subject) {
         var (a, b) = (try Subject(database, name: "a", episodeSteps: steps), try Subject(database, name: "b", episodeSteps: steps))

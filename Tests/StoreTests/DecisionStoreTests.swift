@@ -9,7 +9,7 @@ import Testing
 
 @testable import Store
 
-@Suite(.timeLimit(.minutes(1))) struct DecisionStoreTests {
+@Suite(.timeLimit(.minutes(5))) struct DecisionStoreTests {
     @Test func chainsOfSeveralApplicationsAreReadSeparately() async throws {
         try await withDatabase { database in
             var (a, b) = (try Subject(database, name: "a"), try Subject(database, name: "b"))
@@ -159,7 +159,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct CheckpointerTests {
+@Suite(.timeLimit(.minutes(5))) struct CheckpointerTests {
     /// The log's longest size in bytes over 5,000 commits; every decision must be there after a restart.
     private static func longestLog(in folder: String, checkpointPages: Int) throws -> Int {
         let database = try Store.Database(folder: folder, checkpointPages: checkpointPages)

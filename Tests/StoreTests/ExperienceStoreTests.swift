@@ -7,7 +7,7 @@ import Testing
 
 @testable import Store
 
-@Suite(.timeLimit(.minutes(1))) struct ExperienceStoreTests {
+@Suite(.timeLimit(.minutes(5))) struct ExperienceStoreTests {
     private static func transition(at time: Double) -> ExternalTransition {
         var observation = Observation(replicas: 3)
         observation.cpuUtilization = 0.7

@@ -11,7 +11,7 @@ import Testing
 
 @testable import Store
 
-@Suite(.timeLimit(.minutes(2))) struct IntegrityTests {
+@Suite(.timeLimit(.minutes(5))) struct IntegrityTests {
     private static func fill(_ folder: String, decisions: Int64, from first: Int64 = 1, shutDown: Bool = true) throws {
         let database = try Store.Database(folder: folder)
         var subject = try Subject(database, name: "app-\(first)", episodeSteps: 5)
@@ -212,7 +212,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct RetentionTests {
+@Suite(.timeLimit(.minutes(5))) struct RetentionTests {
     @Test func oldDecisionsGoAndRunningEpisodesStay() async throws {
         try await withDatabase { database in
             var subject = try Subject(database, episodeSteps: 10)

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Store
 
-@Suite(.timeLimit(.minutes(1))) struct ModelStoreTests {
+@Suite(.timeLimit(.minutes(5))) struct ModelStoreTests {
     /// - Parameter last: the checksum's last byte.
     private static func model(of application: Int64, _ version: Int, filling: UInt8, last: UInt8 = 9) -> ModelVersion {
         ModelVersion(
