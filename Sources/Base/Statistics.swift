@@ -10,4 +10,10 @@ extension [Double] {
         let mean = mean
         return (reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(count - 1)).squareRoot()
     }
+
+    /// The least value that at least `share` (0...1) of all do not exceed; 0 of nothing.
+    public func quantile(_ share: Double) -> Double {
+        guard !isEmpty else { return 0 }
+        return sorted()[Swift.min(count - 1, Swift.max(0, Int((share * Double(count)).rounded(.up)) - 1))]
+    }
 }

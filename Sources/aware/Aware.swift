@@ -9,7 +9,7 @@ struct Aware: AsyncParsableCommand {
         abstract: "A policy server for autoscaling: it decides replicas and sizes, safely, and says why.",
         version: "0.1.0",
         subcommands: [
-            ServeCommand.self, RecommendCommand.self, DemoCommand.self, EvaluateCommand.self, ReproduceCommand.self, TrainCommand.self, TokenCommand.self,
+            ServeCommand.self, RecommendCommand.self, DemoCommand.self, ReplayCommand.self, EvaluateCommand.self, ReproduceCommand.self, TrainCommand.self, TokenCommand.self,
             BackupCommand.self, RestoreCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 }

@@ -47,6 +47,9 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Seconds of wall-clock time for a simulated minute, without --fast.")
     var interval = 1.0
 
+    @Option(help: "The owner's trade-off: 0 keeps the most headroom, 1 saves the most.")
+    var savings = 0.5
+
     @Option(help: "A change of every workload, such as memory-demand (see above).")
     var update: String?
 
@@ -70,6 +73,10 @@ struct DemoCommand: AsyncParsableCommand {
         guard update == nil || steps > 0 || updateStep != nil else {
             throw ValidationError("--update needs --update-step when --steps is not given.")
         }
+        guard (0...1).contains(savings) else { throw ValidationError("--savings \(savings) is outside 0 to 1.") }
+        guard updateStep == nil || update != nil else {
+            throw ValidationError("--update-step says when --update happens, and there is no --update.")
+        }
         guard (updateStep ?? 0) >= 0 else { throw ValidationError("--update-step is negative.") }
         guard interval > 0, interval <= 3600 else {
             throw ValidationError("--interval \(interval) is outside 0 to 3600 s.")
@@ -89,7 +96,8 @@ struct DemoCommand: AsyncParsableCommand {
         fflush(nil)
         let change = WorkloadUpdate.all.first { $0.name == update }.map { ($0, updateStep ?? steps / 2) }
         let run = DemoLoop(
-            world, base: base, steps: steps, age: age, waits: fast ? nil : interval, usesBasePolicy: !fromScratch, update: change)
+            world, base: base, steps: steps, age: age, waits: fast ? nil : interval, usesBasePolicy: !fromScratch,
+            savings: savings, update: change)
         async let finished: Void = run.onThreadOfItsOwn()
         let interruption = Task {
             await signals.wait()

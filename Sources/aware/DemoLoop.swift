@@ -22,15 +22,17 @@ final class DemoLoop: @unchecked Sendable {
     /// Seconds between two steps, `nil` for none.
     private let waits: Double?
     private let usesBasePolicy: Bool
+    private let savings: Double
     /// A change of every workload, and the step before which it happens.
     private let update: (change: WorkloadUpdate, step: Int)?
     private let isStopped = Atomic<Bool>(false)
 
     init(
         _ applications: [DemoApplication], base: String, steps: Int, age: Int = 0, waits: Double?,
-        usesBasePolicy: Bool, update: (change: WorkloadUpdate, step: Int)? = nil
+        usesBasePolicy: Bool, savings: Double = 0.5, update: (change: WorkloadUpdate, step: Int)? = nil
     ) {
         self.update = update
+        self.savings = savings
         self.applications = applications
         self.base = base
         self.steps = steps
@@ -52,7 +54,7 @@ final class DemoLoop: @unchecked Sendable {
     private func run() throws {
         let client = DecisionClient(base: base)
         defer { tellChanges(client) }
-        for application in applications { try application.register(with: client, usesBasePolicy: usesBasePolicy) }
+        for application in applications { try application.register(with: client, usesBasePolicy: usesBasePolicy, savings: savings) }
         if !showsOneLine { print(Self.heading) }
         defer { if showsOneLine { print("") } }
         var step = 0
@@ -136,7 +138,7 @@ final class DemoLoop: @unchecked Sendable {
         var lines = [
             "",
             "Reward of a 100-step episode (ceiling 100), the service against the rules alone under the same load:",
-            "application    first \(Self.compared) episodes     last \(Self.compared) episodes      violations       OOM kills     cpu used       memory used",
+            "application    first \(Self.compared) episodes     last \(Self.compared) episodes      violations       OOM kills     cpu used       bill an hour",
             "               service   rules    service   rules    service   rules  service rules service  rules  service  rules",
         ]
         var all:
@@ -162,7 +164,7 @@ final class DemoLoop: @unchecked Sendable {
             Self.row(
                 "all", EpisodeFigures.sum(all.first), EpisodeFigures.sum(all.firstRules), EpisodeFigures.sum(all.last),
                 EpisodeFigures.sum(all.lastRules)))
-        lines.append("Violations, OOM kills and utilisation are those of the last \(Self.compared) episodes.")
+        lines.append("Violations, OOM kills, utilisation and bill (a core-hour 1, a GiB-hour 0.125) are those of the last \(Self.compared) episodes.")
         return lines.joined(separator: "\n")
     }
 
@@ -179,8 +181,8 @@ final class DemoLoop: @unchecked Sendable {
             pad(percent(last.violations, last.steps), -8), pad(percent(lastRules.violations, lastRules.steps), -8),
             "  ",
             pad("\(last.oomKills)", -6), pad("\(lastRules.oomKills)", -6), " ", share(last.cpu, last.steps),
-            share(lastRules.cpu, lastRules.steps), "  ", share(last.memory, last.steps),
-            share(lastRules.memory, lastRules.steps),
+            share(lastRules.cpu, lastRules.steps), "  ", share(last.bill, last.steps),
+            share(lastRules.bill, lastRules.steps),
         ].joined()
     }
 

@@ -13,18 +13,19 @@ struct EpisodeFigures {
     var reward = 0.0
     var violations = 0
     var cpu = 0.0
-    var memory = 0.0
     var oomKills = 0
-    var coreSeconds = 0.0
+    /// Money an hour, at the objective's default prices, summed over steps.
+    var bill = 0.0
     var steps = 0
 
     mutating func add(_ outcome: StepOutcome) {
         reward += outcome.reward
         violations += outcome.violated ? 1 : 0
         cpu += outcome.cpuUtilization
-        memory += outcome.memoryUtilization
         oomKills += outcome.oomKills
-        coreSeconds += outcome.coreSeconds
+        bill += BillObjective().bill(
+            cores: outcome.coreSeconds / Double(Profile().stepSeconds),
+            gibibytes: outcome.byteSeconds / Double(Profile().stepSeconds) / 1_073_741_824)
         steps += 1
     }
 
@@ -33,9 +34,8 @@ struct EpisodeFigures {
             total.reward += one.reward
             total.violations += one.violations
             total.cpu += one.cpu
-            total.memory += one.memory
             total.oomKills += one.oomKills
-            total.coreSeconds += one.coreSeconds
+            total.bill += one.bill
             total.steps += one.steps
         }
     }
@@ -70,12 +70,12 @@ final class DemoApplication {
         twin.start(load: first)
     }
 
-    func register(with client: DecisionClient, usesBasePolicy: Bool) throws {
+    func register(with client: DecisionClient, usesBasePolicy: Bool, savings: Double) throws {
         try client.put(
             name,
             profile: """
                 {"slo": {"latencySeconds": \(application.sloSeconds), "percentile": 99}, "episodeSteps": \(Self.episodeSteps),
-                 "meta": \(usesBasePolicy)}
+                 "objective": {"savings": \(savings)}, "meta": \(usesBasePolicy)}
                 """)
     }
 

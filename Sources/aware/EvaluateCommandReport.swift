@@ -35,13 +35,7 @@ struct EvaluationTable {
                 "\(arm.wins)/\(report.applications.count)", arm.gapClosed.map { f($0 * 100, 0) } ?? "-",
             ])
         }
-        let widths = Self.columns.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        var lines = rows.map { row in
-            row.indices.map { column in
-                let fill = String(repeating: " ", count: widths[column] - row[column].count)
-                return column == 0 ? row[column] + fill : fill + row[column]
-            }.joined(separator: "  ")
-        }
+        var lines = [TextTable.text(rows)]
         lines.append("")
         lines += notes()
         return lines.joined(separator: "\n")

@@ -61,19 +61,19 @@ struct ReproduceCommand: AsyncParsableCommand {
         let loads = try traces.map(TraceFolder.read) ?? []
         let progress = ProgressLine()
         let started = ContinuousClock.now
-        let threads = jobs ?? ProcessInfo.processInfo.activeProcessorCount
+        let threads = jobs ?? Threads.count
         let encoder = try BasePolicy.encoder()
         let context = ExperimentContext(
             base: try basePolicy(),
             encoder: BaseEncoder(size: encoder.encoder.embeddingSize) { encoder.embedding(of: $0) }, traces: loads,
             sizes: quick ? .quick : ExperimentContext.Sizes(), seed: seed,
             publishedCurves: publishedCurves(progress),
-            parallelFor: Self.parallelFor(over: threads)
+            parallelFor: Threads.parallelFor(over: threads)
         ) { title, done, total in
             if done == 0 { progress.begin(title, total: total) } else { progress.advance(by: 1) }
         }
         let chosen = Experiments.all.filter { experiment == .all || $0.id == experiment.rawValue }
-        let reports = try await Self.onThread { Result { try chosen.map { try $0.run(in: context) } } }.get()
+        let reports = try await Threads.run { Result { try chosen.map { try $0.run(in: context) } } }.get()
         progress.finish()
         if let plot { try ReproductionOutput(reports: reports).writePlots(to: plot) }
         if json {
@@ -112,35 +112,5 @@ struct ReproduceCommand: AsyncParsableCommand {
             series[String(fields[0]), default: []].append((x, y))
         }
         return series
-    }
-
-    /// Units of a piece of work on so many threads, each taking the next one when it is free.
-    private static func parallelFor(over threads: Int) -> ParallelFor {
-        { count, unit in
-            // They are all done when this returns.
-            withoutActuallyEscaping(unit) { unit in
-                nonisolated(unsafe) let unit = unit
-                let next = Mutex(0)
-                DispatchQueue.concurrentPerform(iterations: min(threads, max(1, count))) { _ in
-                    while true {
-                        let own = next.withLock { next in
-                            next += 1
-                            return next - 1
-                        }
-                        guard own < count else { return }
-                        unit(own)
-                    }
-                }
-            }
-        }
-    }
-
-    /// Computes on a thread of its own: the cooperative pool must not be blocked for minutes.
-    private static func onThread<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
-        await withCheckedContinuation { continuation in
-            let thread = Thread { continuation.resume(returning: body()) }
-            thread.stackSize = 8 << 20
-            thread.start()
-        }
     }
 }

@@ -41,24 +41,8 @@ struct ClusterTraining: Sendable {
         if let iterations = command.iterations { options.episodes = iterations * options.ppo.episodesPerUpdate }
         self.options = options
         traces = try command.traces.map(TraceFolder.read) ?? []
-        let threads = command.threads ?? ProcessInfo.processInfo.activeProcessorCount
-        parallelFor = threads == 1 ? sequentially : Self.parallelFor(over: threads)
-    }
-
-    /// Spreads units over threads; each takes the next one that is left.
-    private static func parallelFor(over threads: Int) -> ParallelFor {
-        { count, unit in
-            // Dispatch wants a Sendable closure; the units of a spread touch nothing in common.
-            nonisolated(unsafe) let unit = unit
-            let next = Atomic(0)
-            DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
-                while true {
-                    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard index < count else { return }
-                    unit(index)
-                }
-            }
-        }
+        let threads = command.threads ?? Threads.count
+        parallelFor = threads == 1 ? sequentially : Threads.parallelFor(over: threads)
     }
 
     func run() async throws {

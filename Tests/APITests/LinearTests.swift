@@ -7,13 +7,19 @@ import Testing
 @testable import API
 
 @Suite(.serialized) struct LinearTests {
-    /// The least of a few runs: what the machine does beside only ever adds.
+    private static var threadSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// CPU time of this thread, the least of a few runs: what the machine does beside only ever adds.
     private static func seconds(_ work: () throws -> Void) rethrows -> Double {
         var least = Double.infinity
         for _ in 0..<4 {
-            let begin = DispatchTime.now().uptimeNanoseconds
+            let begin = threadSeconds
             try work()
-            least = min(least, Double(DispatchTime.now().uptimeNanoseconds - begin) / 1e9)
+            least = min(least, threadSeconds - begin)
         }
         return least
     }
@@ -53,8 +59,8 @@ import Testing
                 let once = try Self.seconds { try withJSON(small) { complaints = read($0) } }
                 let eight = try Self.seconds { try withJSON(large) { complaints = max(complaints, read($0)) } }
                 #expect(complaints <= ObjectReader.complaintsMax, "\(name), \(shape)")
-                // Eight times the document: linear is 8, n log n 10, quadratic 64. The rest is for a busy machine.
-                #expect(eight < 32 * once + 0.05, "\(name), \(shape): \(once) s, then \(eight) s")
+                // Eight times the document: linear is 8, n log n 10, quadratic 64 and, at this length, many seconds.
+                #expect(eight < 32 * once + 0.5, "\(name), \(shape): \(once) s, then \(eight) s")
             }
         }
     }
@@ -83,7 +89,7 @@ import Testing
                         }
                         times.append(least)
                     }
-                    #expect(times[1] < 8 * times[0] + 0.25, "\(method) \(pattern), \(shape): \(times)")
+                    #expect(times[1] < 8 * times[0] + 1, "\(method) \(pattern), \(shape): \(times)")
                 }
             }
         }

@@ -49,6 +49,15 @@ public struct SyntheticApplication: Sendable, Equatable {
         name = segments.map(\.name).joined(separator: ".")
     }
 
+    /// An application that was measured or fitted elsewhere.
+    public init(name: String, service: ServiceModel, sloSeconds: Double, defaultSize: Allocation) {
+        self.name = name
+        segments = []
+        self.service = service
+        self.sloSeconds = sloSeconds
+        self.defaultSize = defaultSize
+    }
+
     /// The default profile with this application's objective.
     public var profile: Profile {
         var profile = Profile()

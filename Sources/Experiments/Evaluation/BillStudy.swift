@@ -77,7 +77,10 @@ public struct BillStudy: Sendable {
     }
 
     /// Plays one controller on one trial.
-    public static func play(_ controller: some Controller, _ trial: Trial) -> BillPoint {
+    /// - Parameter observer: is shown every counted step, in order.
+    public static func play(
+        _ controller: some Controller, _ trial: Trial, observer: (StepOutcome) -> Void = { _ in }
+    ) -> BillPoint {
         var controller = controller
         var point = BillPoint()
         let bill = trial.profile.bill
@@ -86,7 +89,7 @@ public struct BillStudy: Sendable {
         let counted = trial.load.dropFirst(trial.warmUpSteps * steps)
         for rate in counted { need += ClusterEnvironment.need(rate, trial.application.service, bill) }
         need /= Double(max(counted.count, 1))
-        let result = trial.run(&controller)
+        let result = trial.run(&controller, observer: observer)
         point.atMaximum = result.atMaximum
         point.steps = result.steps
         point.violations = result.violations

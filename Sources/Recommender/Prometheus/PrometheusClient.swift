@@ -64,14 +64,33 @@ final class PrometheusClient {
 
     /// The instant vector of `query` at `time` (seconds since 1970).
     func query(_ query: String, at time: Double) throws(PrometheusError) -> Answer {
+        try Self.read(ask("query", [("query", query), ("time", "\((time * 1000).rounded() / 1000)")]))
+    }
+
+    /// The range vector of `query`: its series, one point in each `step` seconds.
+    func queryRange(
+        _ query: String, from start: Double, to end: Double, step: Double
+    ) throws(PrometheusError) -> [(labels: [String: String], points: [(time: Double, value: Double)])] {
+        let answer = try ask(
+            "query_range", [("query", query), ("start", "\(start)"), ("end", "\(end)"), ("step", "\(step)")])
+        return try (Self.body(answer, type: "matrix")["data"]?["result"]?.array ?? []).map { element in
+            let points = (element["values"]?.array ?? []).compactMap { point -> (time: Double, value: Double)? in
+                let pair = point.array
+                guard pair.count == 2, let time = pair[0].number, let value = pair[1].string.flatMap(Self.number) else {
+                    return nil
+                }
+                return (time, value)
+            }
+            return (element["metric"]?.strings ?? [:], points)
+        }
+    }
+
+    private func ask(_ path: String, _ parameters: [(String, String)]) throws(PrometheusError) -> HTTPAnswer {
         queries += 1
-        var form = [
-            ("query", query), ("time", "\((time * 1000).rounded() / 1000)"),
-            ("timeout", "\(access.queryTimeoutSeconds)s"),
-        ]
-        form += access.parameters.map { ($0.name, $0.value) }
+        let form =
+            parameters + [("timeout", "\(access.queryTimeoutSeconds)s")] + access.parameters.map { ($0.name, $0.value) }
         var request = HTTPRequest(
-            "POST", "/api/v1/query", body: form.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&"))
+            "POST", "/api/v1/\(path)", body: form.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&"))
         request.contentType = "application/x-www-form-urlencoded"
         let answer: HTTPAnswer
         do {
@@ -83,15 +102,15 @@ final class PrometheusClient {
             throw PrometheusError(kind: .unavailable, description: "\(error)")
         }
         if answer.status == 401 { credentials.refused() }
-        return try Self.read(answer)
+        return answer
     }
 
     private static func encoded(_ text: String) -> String {
         text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? text
     }
 
-    /// Reads an answer. A body that is not Prometheus' JSON comes from a proxy: its status decides.
-    static func read(_ answer: HTTPAnswer) throws(PrometheusError) -> Answer {
+    /// The body of a good answer. One that is not Prometheus' JSON comes from a proxy: its status decides.
+    private static func body(_ answer: HTTPAnswer, type: String) throws(PrometheusError) -> JSON {
         let body = try? JSON.parse(answer.body)
         guard answer.isSuccess, let body, body["status"]?.string == "success" else {
             let kind: PrometheusError.Kind =
@@ -104,9 +123,15 @@ final class PrometheusClient {
             let text = body?["error"]?.string ?? String(answer.text.prefix(200))
             throw PrometheusError(kind: kind, description: "Prometheus answered \(answer.status): \(text)")
         }
-        guard body["data"]?["resultType"]?.string == "vector" else {
-            throw PrometheusError(kind: .query, description: "the query's answer is no instant vector")
+        guard body["data"]?["resultType"]?.string == type else {
+            throw PrometheusError(kind: .query, description: "the query's answer is no \(type)")
         }
+        return body
+    }
+
+    /// Reads an answer to an instant query.
+    static func read(_ answer: HTTPAnswer) throws(PrometheusError) -> Answer {
+        let body = try body(answer, type: "vector")
         var samples: [Sample] = []
         for element in body["data"]?["result"]?.array ?? [] {
             // A native histogram has no `value`: such a query lacks its histogram_quantile.
