@@ -18,7 +18,6 @@ public struct DecisionController {
     /// `nil`: the rules act.
     private let policy: Policy?
     private let embedding: [Float]
-    private let bias: [Float]
     private let scratch: PolicyScratch?
     private var additional: (any StateExtension)?
     /// Draws actions when the policy explores; `nil` for greedy.
@@ -42,7 +41,6 @@ public struct DecisionController {
         self.core = core
         policy = nil
         embedding = []
-        bias = []
         scratch = nil
         recorder = recordsAfter.map { EpisodeRecorder(skipping: $0) }
     }
@@ -51,13 +49,12 @@ public struct DecisionController {
     ///
     /// - Parameters:
     ///   - embedding: the workload's, for a policy that reads one; empty stands for zeros.
-    ///   - noOpBias: added to the logit of every head's no-op: a mild dislike of change.
     ///   - sampling: draws actions from the policy's probabilities, as PPO needs it; `nil` takes the most probable.
     ///   - core: what is known of the application; `nil` begins with nothing.
     ///   - additional: for a policy whose observations are longer than the state vector.
     public init(
         policy: Policy, profile: Profile, space: ActionSpace = .standard, embedding: [Float] = [],
-        noOpBias: [Float] = [], sampling: RandomGenerator? = nil, additional: (any StateExtension)? = nil,
+        sampling: RandomGenerator? = nil, additional: (any StateExtension)? = nil,
         knowing core: DecisionCore? = nil, recordsAfter: Int? = nil
     ) {
         let size = StateEncoder.count + (additional.map { type(of: $0).count } ?? 0)
@@ -69,13 +66,6 @@ public struct DecisionController {
         self.embedding = embedding
         self.sampling = sampling
         self.additional = additional
-        var bias: [Float] = []
-        if !noOpBias.isEmpty {
-            for (head, value) in zip(space.heads, noOpBias) {
-                bias += head.choices.indices.map { $0 == head.noop ? value : 0 }
-            }
-        }
-        self.bias = bias
         scratch = policy.makeScratch()
         recorder = recordsAfter.map { EpisodeRecorder(skipping: $0) }
     }
@@ -93,7 +83,7 @@ public struct DecisionController {
         var proposal: Proposal?
         if let policy, let scratch {
             proposal = core.propose(
-                perception, by: policy, embedding: embedding, bias: bias, scratch: scratch,
+                perception, by: policy, embedding: embedding, scratch: scratch,
                 sampling: &sampling, into: &experience)
         }
         let settled = core.settle(perception, proposed: proposal?.allocation)

@@ -190,11 +190,10 @@ public struct DecisionCore: Sendable {
     ///
     /// - Parameters:
     ///   - embedding: `policy.shape.embeddingSize` values; empty stands for zeros.
-    ///   - bias: added to the logits, empty for none.
     ///   - sampling: draws the action from the policy's probabilities; `nil` takes the most probable.
     /// - Returns: `nil` when the policy's shape does not fit or its numbers are not finite.
     public mutating func propose(
-        _ perception: Perception, by policy: Policy, embedding: [Float] = [], bias: [Float] = [],
+        _ perception: Perception, by policy: Policy, embedding: [Float] = [],
         scratch: PolicyScratch, sampling: inout RandomGenerator?, into experience: inout Experience
     ) -> Proposal? {
         let shape = policy.shape
@@ -211,16 +210,18 @@ public struct DecisionCore: Sendable {
         }
         let choices = choiceCount
         experience.state.withUnsafeBufferPointer { state in
-            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: choices) { bytes in
-                for choice in 0..<choices { bytes[choice] = UInt8(experience.mask >> UInt32(choice) & 1) }
-                let mask = UnsafeBufferPointer(bytes)
-                embedding.withUnsafeBufferPointer { embedding in
-                    bias.withUnsafeBufferPointer { bias in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: choices) { bias in
+                withUnsafeTemporaryAllocation(of: UInt8.self, capacity: choices) { bytes in
+                    for choice in 0..<choices { bytes[choice] = UInt8(experience.mask >> UInt32(choice) & 1) }
+                    let mask = UnsafeBufferPointer(bytes)
+                    // Who explores is told its own probabilities, or learning from them would be wrong.
+                    let bias = sampling == nil ? restraint(shape, state, into: bias) : .empty
+                    embedding.withUnsafeBufferPointer { embedding in
                         memory.withUnsafeMutableBufferPointer { memory in
                             if sampling != nil {
                                 policy.decide(
-                                    observation: state, embedding: embedding, mask: mask, memory: memory, bias: bias,
-                                    scratch: scratch, sampling: &sampling!)
+                                    observation: state, embedding: embedding, mask: mask, memory: memory, scratch: scratch,
+                                    sampling: &sampling!)
                             } else {
                                 policy.decide(
                                     observation: state, embedding: embedding, mask: mask, memory: memory, bias: bias,
@@ -240,6 +241,22 @@ public struct DecisionCore: Sendable {
         return Proposal(
             allocation: outcome(of: action, from: perception),
             probability: exponential(Double(scratch.logProbability)), value: Double(scratch.value))
+    }
+
+    /// What stands against another change so soon: on every no-op's logit the policy's restraint x 1 / (1 + n / 4), n steps
+    /// after the last change of its dimension. Empty for a policy without restraint.
+    private func restraint(
+        _ shape: PolicyShape, _ state: UnsafeBufferPointer<Float>, into bias: UnsafeMutableBufferPointer<Float>
+    ) -> UnsafeBufferPointer<Float> {
+        guard shape.restraint > 0, state.count >= StateEncoder.count else { return .empty }
+        bias.initialize(repeating: 0)
+        let recency = StateEncoder.recency(in: state)
+        var offset = 0
+        for head in space.heads {
+            bias[offset + head.noop] = shape.restraint * (head.name == "replicas" ? recency.replicas : recency.size)
+            offset += head.choices.count
+        }
+        return UnsafeBufferPointer(bias)
     }
 
     /// What `action` makes of the present allocation.

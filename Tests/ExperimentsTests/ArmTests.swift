@@ -87,13 +87,19 @@ private func observation(replicas: Int, cpu: Double, latency: Double) -> Observa
         #expect(ppo.update([episode]).skippedEpisodes == 0)
     }
 
-    @Test func theBiasHoldsAPolicyBack() {
+    @Test func restraintHoldsAPolicyBackAfterAChange() throws {
         let trial = scenario().trials(application: 0, part: .test)[0]
         let policy = Policy(shape: .cluster(), seed: 1)
-        var held = DecisionController(
-            policy: policy, profile: trial.profile, noOpBias: [50, 50, 50])
-        let result = trial.run(&held)
-        #expect(result.changes == 0 && result.resizes == 0)
+        func changes(_ policy: Policy) -> Double {
+            var controller = DecisionController(policy: policy, profile: trial.profile)
+            let result = trial.run(&controller)
+            return result.changes + result.resizes
+        }
+        #expect(changes(policy.restrained(by: 100)) < changes(policy) / 2)
+        // It is stored with the weights, and forms of before it are read.
+        let restrained = try Policy(decoding: policy.restrained(by: 12).encode())
+        #expect(restrained.shape.restraint == 12 && restrained.parameters == policy.parameters)
+        #expect(try Policy(decoding: policy.encode()).shape.restraint == 0)
     }
 }
 

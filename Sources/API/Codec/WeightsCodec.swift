@@ -20,6 +20,7 @@ enum WeightsCodec {
                     json.array(name) { json in for size in sizes { json.element(Double(size)) } }
                 }
                 json.member("activation", "\(shape.activation)")
+                if shape.restraint != 0 { json.member("restraint", Double(shape.restraint)) }
             }
             // The shortest decimal form that gives back the same float.
             json.array("parameters") { json in
@@ -54,6 +55,7 @@ enum WeightsCodec {
                     "Activations are \(Activation.allCases.map { "\($0)" }.joined(separator: ", ")).")
             }
         }
+        shape.restraint = Float(inner.number("restraint", in: 0...Double(PolicyShape.maxRestraint)) ?? 0)
         inner.finish()
         reader.append(inner.errors)
         var parameters: [Float] = []

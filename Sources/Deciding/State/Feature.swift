@@ -15,6 +15,13 @@ extension StateEncoder {
     /// Length of the vector.
     public static let count = 82
 
+    private static let recencyAt = features.firstIndex { $0.name == "recency.up" } ?? 0
+
+    /// How recent the last change of replicas and of a limit is, 0...1 each, in a vector of this version.
+    static func recency(in state: UnsafeBufferPointer<Float>) -> (replicas: Float, size: Float) {
+        (max(state[recencyAt], state[recencyAt + 1]), state[recencyAt + 2])
+    }
+
     /// Index by index. "Slot" is a minute, or a step where steps are longer. Demand is CPU demand in cores (request
     /// rate times the identified CPU cost of a request, or CPU use where no rate is known), given as the utilisation
     /// it means for the present allocation. Every value is finite and lies in -1...4; unknown ones are 0 unless said.

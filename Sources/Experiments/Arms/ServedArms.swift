@@ -10,11 +10,10 @@ extension DecisionController: Controller {}
 extension Arm {
     /// A trained policy without adaptation, as served.
     public static func policy(
-        _ policy: Policy, name: String = "policy", summary: String = "learned across applications, no adaptation",
-        noOpBias: [Float] = []
+        _ policy: Policy, name: String = "policy", summary: String = "learned across applications, no adaptation"
     ) -> Arm {
         Arm(name: name, summary: summary) {
-            DecisionController(policy: policy, profile: $0.profile, noOpBias: noOpBias)
+            DecisionController(policy: policy, profile: $0.profile)
         }
     }
 }

@@ -118,7 +118,7 @@ public struct BillStudy: Sendable {
     }
 
     /// Calibrates the rules on the application's training windows, then plays everything on `part`.
-    public func cell(_ index: Int, policies: [Policy], part: Scenario.Part, noOpBias: [Float] = []) -> Cell {
+    public func cell(_ index: Int, policies: [Policy], part: Scenario.Part) -> Cell {
         let application = scenario.applications[index]
         let settings = Self.settings(application)
         var cell = Cell()
@@ -160,8 +160,7 @@ public struct BillStudy: Sendable {
                     trials.filter { $0.source == source }.reduce(into: BillPoint()) { sum, trial in
                         var profile = trial.profile
                         profile.bill.savings = savings
-                        sum += Self.play(
-                            DecisionController(policy: policy, profile: profile, noOpBias: noOpBias), trial)
+                        sum += Self.play(DecisionController(policy: policy, profile: profile), trial)
                     }
                 }
             }
@@ -173,11 +172,11 @@ public struct BillStudy: Sendable {
 extension BillStudy {
     /// All cells, application by application.
     public func run(
-        policies: [Policy], part: Scenario.Part, noOpBias: [Float] = [], parallelFor: ParallelFor = sequentially
+        policies: [Policy], part: Scenario.Part, parallelFor: ParallelFor = sequentially
     ) -> Result {
         var cells = [Cell](repeating: Cell(), count: scenario.applications.count)
         cells.withUnsafeMutableBufferPointer { cells in
-            parallelFor(cells.count) { cells[$0] = cell($0, policies: policies, part: part, noOpBias: noOpBias) }
+            parallelFor(cells.count) { cells[$0] = cell($0, policies: policies, part: part) }
         }
         return Result(cells: cells, seed: scenario.seed)
     }

@@ -26,14 +26,11 @@ extension Policy {
         }
         return Policy(shape: narrow, parameters: values)
     }
-    /// The same policy with a mild dislike of change: `bias` more on the logit of every head's no-op.
-    public func calmed(by bias: Float) -> Policy {
-        var values = parameters
-        var offset = network.actor.layers[network.actor.layers.count - 1].bias.lowerBound
-        for (noOp, choices) in zip(shape.noOps, shape.heads) {
-            values[offset + noOp] += bias
-            offset += choices
-        }
-        return Policy(shape: shape, parameters: values)
+
+    /// The same weights, held back after changes: see `PolicyShape.restraint`.
+    public func restrained(by restraint: Float) -> Policy {
+        var shape = shape
+        shape.restraint = restraint
+        return Policy(shape: shape, parameters: parameters)
     }
 }

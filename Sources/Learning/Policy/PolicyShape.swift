@@ -18,6 +18,9 @@ public struct PolicyShape: Sendable, Hashable {
     /// The action of each head that changes nothing: what is taken when the network's numbers cannot be used.
     public var noOps: [Int]
     public var activation: Activation
+    /// How much a greedy decision holds back from a change that follows another; 0 for a policy that never does. It has
+    /// no weights: what it is times is known to who decides (`DecisionCore`).
+    public var restraint: Float = 0
 
     /// - Parameter noOps: nil = action 0 of every head.
     public init(
@@ -47,6 +50,7 @@ public struct PolicyShape: Sendable, Hashable {
     static let maxSize = 4096
     static let maxLayers = 8
     static let maxHeads = 32
+    public static let maxRestraint: Float = 100
 
     /// Whether the sizes make a network.
     public var isValid: Bool {
@@ -55,7 +59,7 @@ public struct PolicyShape: Sendable, Hashable {
         return positive.contains(observationSize) && sizes.contains(embeddingSize) && sizes.contains(recurrentSize)
             && hidden.count <= Self.maxLayers && hidden.allSatisfy(positive.contains)
             && (1...Self.maxHeads).contains(heads.count) && heads.allSatisfy(positive.contains)
-            && noOps.count == heads.count && zip(noOps, heads).allSatisfy { $0 >= 0 && $0 < $1 }
+            && (0...Self.maxRestraint).contains(restraint) && noOps.count == heads.count && zip(noOps, heads).allSatisfy { $0 >= 0 && $0 < $1 }
     }
 
     /// Writes into a memory what was really done and earned since the last decision: call it before the next `decide`
@@ -82,13 +86,17 @@ public struct PolicyShape: Sendable, Hashable {
 }
 
 extension PolicyShape {
+    private static let restraintBit: UInt8 = 0x80
+
     public func encode(into writer: inout ByteWriter) {
         for size in [observationSize, embeddingSize, recurrentSize] { writer.write(UInt32(size)) }
         for list in [hidden, heads, noOps] {
             writer.write(UInt32(list.count))
             for size in list { writer.write(UInt32(size)) }
         }
-        writer.write(activation.rawValue)
+        // Shapes of before the restraint have no such bit, and none behind it.
+        writer.write(activation.rawValue | (restraint == 0 ? 0 : Self.restraintBit))
+        if restraint != 0 { writer.write(restraint) }
     }
 
     /// - Throws: `ByteReader.Failure` when the bytes are short or describe no network.
@@ -109,8 +117,10 @@ extension PolicyShape {
         hidden = try list(&reader)
         heads = try list(&reader)
         noOps = try list(&reader)
-        guard let activation = Activation(rawValue: try reader.integer()) else { throw .malformed }
+        let last: UInt8 = try reader.integer()
+        guard let activation = Activation(rawValue: last & ~Self.restraintBit) else { throw .malformed }
         self.activation = activation
+        if last & Self.restraintBit != 0 { restraint = try reader.float() }
         guard isValid else { throw .malformed }
     }
 }
