@@ -11,3 +11,8 @@ enum OpenAPIRoute {
         }
     }
 }
+
+/// The document for those who want it without a server.
+public enum OpenAPIDocument {
+    public static var bytes: [UInt8] { PackageResources.openapi_json }
+}

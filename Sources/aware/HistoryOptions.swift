@@ -61,7 +61,7 @@ struct HistoryOptions: ParsableArguments {
         do {
             return try History(readings)
         } catch {
-            throw ValidationError("\(source): \(error).")
+            throw CommandFailure("\(source): \(error).")
         }
     }
 
@@ -75,7 +75,7 @@ struct HistoryOptions: ParsableArguments {
             let found = try file(path, measure)
             // A table of two columns may call its values what it likes.
             readings[measure] = found.readings[measure] ?? (found.readings.count == 1 ? found.readings.first?.value : nil)
-            guard readings[measure] != nil else { throw ValidationError("\(path): there is no column \(measure.rawValue) in it.") }
+            guard readings[measure] != nil else { throw CommandFailure("\(path): there is no column \(measure.rawValue) in it.") }
         }
         return readings
     }
@@ -83,14 +83,14 @@ struct HistoryOptions: ParsableArguments {
     private func file(_ path: String, _ measure: HistoryMeasure) throws -> (format: HistoryReader.Format, readings: [HistoryMeasure: [HistoryReading]]) {
         var isFolder: ObjCBool = false
         if path != "-", FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-            throw ValidationError("\(path) is a folder; a file is expected.")
+            throw CommandFailure("\(path) is a folder; a file is expected.")
         }
         let data = path == "-" ? FileHandle.standardInput.readDataToEndOfFile() : FileManager.default.contents(atPath: path)
-        guard let data else { throw ValidationError("\(path): the file cannot be read.") }
+        guard let data else { throw CommandFailure("\(path): the file cannot be read.") }
         do {
             return try HistoryReader.read(Array(data), as: measure)
         } catch {
-            throw ValidationError("\(path): \(error).")
+            throw CommandFailure("\(path): \(error).")
         }
     }
 
@@ -126,11 +126,11 @@ struct HistoryOptions: ParsableArguments {
                     say("\(measure.rawValue): \(readings[measure]?.count ?? 0) readings")
                 }
             } catch {
-                throw ValidationError("\(source), \(measure.rawValue): \(error)")
+                throw CommandFailure("\(source), \(measure.rawValue): \(error)")
             }
         }
         guard readings[.requestRate] != nil else {
-            throw ValidationError("\(source): no requests were found; give --requests with PromQL of your own: \(queries[.requestRate] ?? "")")
+            throw CommandFailure("\(source): no requests were found; give --requests with PromQL of your own: \(queries[.requestRate] ?? "")")
         }
         return readings
     }
