@@ -15,10 +15,10 @@ import Testing
             $0 != "openapi.json"
         }
         .sorted()
-        let served = PublicFiles.all.map { $0.path == "/" ? "index.html" : String($0.path.dropFirst()) }.sorted()
+        let served = PublicFiles.all.map { PublicFiles.name(of: $0.path) }.sorted()
         #expect(files == served)
         for file in PublicFiles.all {
-            let name = file.path == "/" ? "index.html" : String(file.path.dropFirst())
+            let name = PublicFiles.name(of: file.path)
             let bytes = Array(try Data(contentsOf: Self.folder.appendingPathComponent(name)))
             #expect(bytes == file.bytes, "\(name) in the binary is not the file: build again")
         }
@@ -27,9 +27,26 @@ import Testing
     @Test func loadNothingFromElsewhere() {
         for file in PublicFiles.all {
             let text = String(decoding: file.bytes, as: UTF8.self)
-            let addresses = text.matches(of: /https?:\/\/[^"' )]+/).map { String($0.output) }
+            // The guide shows addresses in its examples, and links to none.
+            let pattern = file.path.hasPrefix("/guide") ? /(?:src|href)="https?:\/\/([^"]+)"/ : /(https?:\/\/[^"' )]+)/
+            let addresses = text.matches(of: pattern).map { String($0.output.1) }.filter { !$0.hasPrefix("127.0.0.1") }
             // The name of SVG's namespace is no address that anything is loaded from.
             #expect(addresses.allSatisfy { $0.hasPrefix("http://www.w3.org/") }, "\(file.path): \(addresses)")
+        }
+    }
+
+    /// Links of the guide lead to pages, headings and routes that exist.
+    @Test func theGuidesLinksLeadSomewhere() throws {
+        let pages = Dictionary(uniqueKeysWithValues: PublicFiles.all.map { ($0.path, String(decoding: $0.bytes, as: UTF8.self)) })
+        for (path, text) in pages where path.hasPrefix("/guide") && !path.contains(".") {
+            for match in text.matches(of: /href="(\/[^"#]*)?(?:#([^"]+))?"/) {
+                let target = match.output.1.map(String.init) ?? path
+                let isKnown = pages[target] != nil || target == "/openapi.json"
+                #expect(isKnown, "\(path): \(target) is no page")
+                if let heading = match.output.2, let page = pages[target] {
+                    #expect(page.contains("id=\"\(heading)\""), "\(path): there is no heading \(heading) in \(target)")
+                }
+            }
         }
     }
 }

@@ -167,18 +167,16 @@ import Testing
         }
     }
 
-    /// `GET /v1/applications/{app}` and so on from the README's table, where `...` stands for an application.
-    private func routesOfTheReadme() throws -> Set<String> {
+    /// `GET /v1/applications/{app}` and so on from the guide's table, where `...` stands for an application.
+    private func routesOfTheGuide() throws -> Set<String> {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
-        let readme = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
-        let table = try #require(readme.components(separatedBy: "| method and path | what |\n").dropFirst().first)
+        let guide = try String(contentsOf: root.appendingPathComponent("Public/guide-api.html"), encoding: .utf8)
+        let table = try #require(guide.components(separatedBy: "<th>method and path</th>").dropFirst().first)
         var routes: Set<String> = []
-        for row in table.split(separator: "\n", omittingEmptySubsequences: false).dropFirst() {
-            guard row.hasPrefix("|") else { break }
-            let cell = row.split(separator: "|")[0]
-            for (index, code) in cell.split(separator: "`", omittingEmptySubsequences: false).enumerated()
-            where index % 2 == 1 {
-                let words = code.split(separator: " ")
+        for row in table.components(separatedBy: "</table>")[0].components(separatedBy: "<tr>").dropFirst() {
+            let cell = row.components(separatedBy: "</td>")[0]
+            for match in cell.matches(of: /<code>([^<]*)<\/code>/) {
+                let words = match.output.1.split(separator: " ")
                 let path = (words.last ?? "").prefix { $0 != "?" }.replacing("...", with: "/v1/applications/{app}")
                 for method in words.count > 1 ? words.dropLast() : ["GET"] { routes.insert("\(method) \(path)") }
             }
@@ -186,14 +184,14 @@ import Testing
         return routes
     }
 
-    @Test func theReadmeListsTheRoutesOfTheRouter() async throws {
+    @Test func theGuideListsTheRoutesOfTheRouter() async throws {
         try await withRest { server in
             let pages = Set(PublicFiles.all.map(\.path)).subtracting(["/"])
             let served = Set(
                 server.routes.filter { !pages.contains($0.pattern) }.map { "\($0.method.name) \($0.pattern)" })
-            let listed = try routesOfTheReadme()
-            #expect(listed.subtracting(served).isEmpty, "in the README, but not served")
-            #expect(served.subtracting(listed).isEmpty, "served, but not in the README")
+            let listed = try routesOfTheGuide()
+            #expect(listed.subtracting(served).isEmpty, "in the guide, but not served")
+            #expect(served.subtracting(listed).isEmpty, "served, but not in the guide")
         }
     }
 

@@ -59,10 +59,10 @@ import Store
         #expect(Settings.unknown(in: ["AWARE_LISTN": "1", "AWARE_LISTEN": "1", "PATH": "x"]) == ["AWARE_LISTN"])
     }
 
-    /// The table of the README lists exactly these settings.
-    @Test func theReadmeListsEverySetting() throws {
+    /// The guide's table lists exactly these settings.
+    @Test func theGuideListsEverySetting() throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
-        for setting in Setting.all { #expect(readme.contains("`\(setting.name)`"), "\(setting.name) is not in the README") }
+        let guide = try String(contentsOf: root.appending(path: "Public/guide-operating.html"), encoding: .utf8)
+        for setting in Setting.all { #expect(guide.contains("<td><code>\(setting.name)</code></td>"), "\(setting.name) is not in the guide") }
     }
 }

@@ -1,4 +1,4 @@
-// Every curl of the README works: the commands of its `sh` blocks are run, in order, against a server.
+// Every curl of the README and of the guide works: the commands of their `sh` blocks are run, in order, against a server.
 //
 // The session marked `console` is run, and its answers are compared, in ReadmeTests.
 
@@ -31,6 +31,17 @@ import Testing
         readme.components(separatedBy: "```\(language)\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
     }
 
+    /// The guide's pages as text, their blocks of a language marked as in the README.
+    private static func guide() throws -> String {
+        let folder = root.appendingPathComponent("Public")
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("guide") && $0.hasSuffix(".html") }
+        return try names.sorted().map { name in
+            try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
+                .replacing(/<pre><code class="language-([a-z]+)">/, with: { "```\($0.output.1)\n" }).replacing("</code></pre>", with: "```")
+                .replacing("&quot;", with: "\"").replacing("&lt;", with: "<").replacing("&gt;", with: ">").replacing("&amp;", with: "&")
+        }.joined(separator: "\n")
+    }
+
     /// How often curl is called in `text`: as a command, not as a word.
     private static func calls(in text: String) -> Int { text.matches(of: /curl -|curl http|curl \$|curl '/).count }
 
@@ -48,11 +59,11 @@ import Testing
         """
 
     @Test func everyCurlSucceeds() async throws {
-        let readme = try String(contentsOf: Self.root.appendingPathComponent("README.md"), encoding: .utf8)
+        let readme = try String(contentsOf: Self.root.appendingPathComponent("README.md"), encoding: .utf8) + "\n" + Self.guide()
         let commands = Self.blocks("sh", of: readme).flatMap(Self.commands)
         let session = Self.blocks("console", of: readme)
         let executed = (commands + session).reduce(0) { $0 + Self.calls(in: $1) }
-        #expect(executed == Self.calls(in: readme), "a curl of the README stands outside of the blocks that are run")
+        #expect(executed == Self.calls(in: readme), "a curl stands outside of the blocks that are run")
         #expect(commands.contains { $0.hasPrefix("curl ") })
         try await withFolder { folder in
             let server = try await ServerProcess.start(on: folder)
