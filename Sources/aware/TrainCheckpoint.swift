@@ -59,9 +59,17 @@ struct TrainProgress {
         let recent = curve.suffix(10)
         let average = recent.reduce(0) { $0 + $1.meanReturn } / Double(recent.count)
         let line = String(
-            format: "%d/%d  return %.2f  average %.2f  utilisation %.2f  SLO %.2f  %.0f steps/s", done, total,
-            last.meanReturn, average, last.utilization, last.sloPreservation, stepsPerSecond)
+            format: "%d/%d  return %.2f  average %.2f  utilisation %.2f  SLO %.2f  %.0f steps/s  %.0f MiB  %.1f s CPU", done, total,
+            last.meanReturn, average, last.utilization, last.sloPreservation, stepsPerSecond, Self.used.mebibytes, Self.used.seconds)
         FileHandle.standardError.write(Data((isTerminal ? "\r\u{1B}[K\(line)" : line + "\n").utf8))
+    }
+
+    /// The largest memory that this process had, and its CPU time.
+    private static var used: (mebibytes: Double, seconds: Double) {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+        return (Double(usage.ru_maxrss) / 1024, seconds(usage.ru_utime) + seconds(usage.ru_stime))
     }
 
     func finish() { if isTerminal { FileHandle.standardError.write(Data("\n".utf8)) } }

@@ -11,16 +11,15 @@ struct TrainCommand: AsyncParsableCommand {
         commandName: "train",
         abstract: "Train a policy: in the tabular environment of the published code, or across simulated clusters.",
         discussion: """
-            Environment cluster with --meta trains one recurrent policy across 2,000 generated applications, once for \
-            each of --seeds, judges each on 40 applications that none was trained on against rules calibrated for them, \
-            with both ways to resize, and keeps the best one that reaches the goals (reward at least 1.03 times the \
-            rules', OOM kills and core-hours at most theirs, violations at most 0.8, replica changes at most 2 times). This is how the base policy is made. \
+            Environment cluster with --meta trains one policy for all trade-offs across 2,000 generated applications, once for \
+            each of --seeds, judges each on applications that none was trained on against rules calibrated for them, and keeps \
+            the one with the lowest bill at equal violations. This is how the base policy is made. \
             Without --meta it trains on one application. The result does not depend on the number of threads.
 
             Environment tabular:
 
             Every iteration reports the mean return of its episodes as they were played, its moving average over ten \
-            iterations, utilisation, SLO preservation and steps a second. The mean return of the result comes from a \
+            iterations, utilisation, SLO preservation, steps a second, and this process' memory and CPU. The mean return of the result comes from a \
             greedy evaluation over loads 1 to 8; the optimum beside it from dynamic programming. With --checkpoint a run \
             that was stopped goes on where it stood, with the same bytes as one that never stopped.
             """)
@@ -52,6 +51,12 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Flag(inversion: .prefixedNo, help: "Mask illegal choices. The published code punishes them instead: --no-mask.")
     var mask = true
+
+    @Option(help: "tabular: the table of states as a CSV file, in place of its closed form.")
+    var data: String?
+
+    @Flag(help: "tabular: show an episode for each load in the end: state, utilisation, SLO preservation, action and reward.")
+    var printSteps = false
 
     @Option(help: "Steps of an episode. (default: 10; 100 for cluster)")
     var episodeSteps: Int?
@@ -113,6 +118,13 @@ struct TrainCommand: AsyncParsableCommand {
         guard environment == .tabular || output != nil || (!resume && checkpoint == nil) else {
             throw ValidationError("--environment cluster keeps a checkpoint only with --output.")
         }
+        guard environment == .tabular || (data == nil && !printSteps) else {
+            throw ValidationError("--data and --print-steps are for --environment tabular.")
+        }
+        guard data == nil || checkpoint == nil else {
+            throw ValidationError("--checkpoint keeps no table: it does not go with --data.")
+        }
+        guard !printSteps || !json else { throw ValidationError("--print-steps is for people: it does not go with --json.") }
         if let episodes, !(1...100_000).contains(episodes) {
             throw ValidationError("--episodes \(episodes) is outside 1 to 100000.")
         }
@@ -128,6 +140,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     func run() async throws {
         if environment == .cluster { return try await ClusterTraining(self).run() }
+        let table = try data.map(Self.table)
         var report: TrainReport
         switch algorithm {
         case .ppo where meta:
@@ -137,48 +150,59 @@ struct TrainCommand: AsyncParsableCommand {
                     MetaPPO(
                         shape: TabularPresets.shape(embeddingSize: 32),
                         options: TabularPresets.ppo(steps: steps),
-                        buffer: buffer, seed: seed))
+                        buffer: buffer, seed: seed), table)
             }
         case .ppo:
             report = try train {
                 training(
-                    PPO(shape: TabularPresets.shape(), options: TabularPresets.ppo(steps: steps), seed: seed))
+                    PPO(shape: TabularPresets.shape(), options: TabularPresets.ppo(steps: steps), seed: seed), table)
             }
         case .reinforce:
             report = try train {
                 training(
                     REINFORCE(
                         shape: TabularPresets.shape(), options: TabularPresets.reinforce(steps: steps),
-                        seed: seed))
+                        seed: seed), table)
             }
         case .dqn:
             report = try train {
                 training(
-                    DQN(shape: TabularPresets.reluShape, options: TabularPresets.dqn, seed: seed),
+                    DQN(shape: TabularPresets.reluShape, options: TabularPresets.dqn, seed: seed), table,
                     episodes: 1)
             }
         case .ddpg:
             report = try train {
-                training(DDPG(shape: TabularPresets.shape(), options: TabularPresets.ddpg, seed: seed), episodes: 1)
+                training(DDPG(shape: TabularPresets.shape(), options: TabularPresets.ddpg, seed: seed), table, episodes: 1)
             }
         case .qLearning:
-            report = try train { TabularQLearning(reward: reward, episodeSteps: steps, seed: seed) }
+            report = try train { TabularQLearning(reward: reward, table: table, episodeSteps: steps, seed: seed) }
         case .random:
-            report = try train { TabularBaseline(.random, reward: reward, episodeSteps: steps, seed: seed) }
+            report = try train { TabularBaseline(.random, reward: reward, table: table, episodeSteps: steps, seed: seed) }
         case .rules:
-            report = try train { TabularBaseline(.rules, reward: reward, episodeSteps: steps, seed: seed) }
+            report = try train { TabularBaseline(.rules, reward: reward, table: table, episodeSteps: steps, seed: seed) }
         }
         report.environment = environment.rawValue
         report.algorithm = algorithm.rawValue + (meta ? "+meta" : "")
         report.seed = seed
-        report.optimum = TabularOptimum.meanTotalReward(steps: steps, reward: reward)
+        report.optimum = TabularOptimum.meanTotalReward(steps: steps, reward: reward, table: table)
         if let plot { try report.writePlots(to: plot) }
         print(json ? try report.json() : report.text())
     }
 
-    private func training<L: Learner>(_ learner: L, episodes preset: Int? = nil) -> TabularTraining<L> {
+    private static func table(_ path: String) throws -> TabularTable {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw CommandFailure("--data \(path): the file cannot be read.")
+        }
+        do {
+            return try TabularTable(parsing: text)
+        } catch {
+            throw CommandFailure("--data \(path): \(error).")
+        }
+    }
+
+    private func training<L: Learner>(_ learner: L, _ table: TabularTable?, episodes preset: Int? = nil) -> TabularTraining<L> {
         TabularTraining(
-            learner, reward: reward, masksIllegal: mask, episodeSteps: steps,
+            learner, reward: reward, masksIllegal: mask, table: table, episodeSteps: steps,
             episodesPerIteration: episodes ?? preset ?? TabularPresets.episodesPerIteration(steps: steps),
             seed: seed)
     }
@@ -201,9 +225,25 @@ struct TrainCommand: AsyncParsableCommand {
         let elapsed = start.duration(to: .now) / .seconds(1)
         progress.finish()
         try file?.write(run, curve)
+        if printSteps { Self.printSteps(run, steps: steps) }
         return TrainReport(
             curve: curve, meanReturn: run.evaluate(), seconds: elapsed, iterationsRun: run.iterations - first,
             stepsPerIteration: run.stepsPerIteration)
+    }
+
+    /// One episode for each load.
+    private static func printSteps(_ run: some TabularRun, steps: Int) {
+        var rows = [["load", "step", "containers", "shares", "utilisation", "SLO preservation", "action", "reward"]]
+        for load in TabularEnvironment.loads {
+            for (index, step) in run.episode(load: load, steps: steps).enumerated() {
+                rows.append([
+                    "\(load)", "\(index + 1)", "\(step.containers)", "\(step.shares)", String(format: "%.3f", step.state.utilization),
+                    String(format: "%.3f", step.state.sloPreservation), TabularEnvironment.actions[step.action],
+                    String(format: "%.3f", step.reward),
+                ])
+            }
+        }
+        print(TextTable.text(rows) + "\n")
     }
 
     /// What a checkpoint must have been made with to be gone on from.

@@ -74,6 +74,20 @@ import Testing
         }
     }
 
+    /// In the form of Gymnasium, with or without it installed.
+    @Test(.enabled(if: has("python3"), "python3 is not installed")) func gymnasium() async throws {
+        try await withRest { server in
+            let played = try await run(
+                ["python3", "-B", Self.clients + "/aware_gymnasium.py", "http://127.0.0.1:\(server.port)", "2"])
+            #expect(
+                played.status == 0 && played.output.contains("episode 2: return") && played.output.contains("aware would have"),
+                "\(played.output)")
+            // Every episode reached aware as experience.
+            let profile = try await server.send("GET", "/v1/applications/gymnasium")
+            #expect(profile.status == 200)
+        }
+    }
+
     @Test(.enabled(if: has("curl"), "curl is not installed")) func shell() async throws {
         try await withRest({ options in
             options.security.requiresToken = true

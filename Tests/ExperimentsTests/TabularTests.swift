@@ -121,3 +121,53 @@ struct TabularTests {
         #expect(Plot(title: "", xLabel: "", yLabel: "", lines: []).svg.contains("</svg>"))
     }
 }
+
+@Suite struct TabularTableTests {
+    private static func text(_ change: (Int, Int, TabularState) -> TabularState? = { $2 }) -> String {
+        var lines = ["arrival_rate,num_containers,avg_cpu_util,latency,slo_preservation"]
+        for containers in 0...TabularEnvironment.maxContainers {
+            for load in 0...TabularEnvironment.loads.upperBound {
+                guard let state = change(containers, load, TabularState(containers: containers, load: load)) else { continue }
+                let latency = state.latency.isFinite ? state.latency : 1e6
+                lines.append("\(load),\(containers),\(state.utilization),\(latency),\(state.sloPreservation)")
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    @Test func aTableTakesThePlaceOfTheClosedForm() throws {
+        let same = try TabularTable(parsing: Self.text())
+        #expect(
+            abs(TabularOptimum.meanTotalReward(steps: 10, table: same) - TabularOptimum.meanTotalReward(steps: 10)) < 1e-9)
+        // A world in which every state uses half of its CPU earns something else.
+        let half = try TabularTable(
+            parsing: Self.text { _, _, state in
+                TabularState(utilization: 0.5, sloPreservation: state.sloPreservation, latency: state.latency)
+            })
+        #expect(TabularOptimum.meanTotalReward(steps: 10, table: half) != TabularOptimum.meanTotalReward(steps: 10))
+        let rules = TabularBaseline(.rules, table: half, episodeSteps: 10, seed: 1)
+        #expect(rules.episode(load: 3, steps: 10).dropFirst().allSatisfy { $0.state.utilization == 0.5 })
+    }
+
+    @Test func whatIsWrongIsSaid() {
+        func problem(_ text: String) -> String {
+            do {
+                _ = try TabularTable(parsing: text)
+                return "none"
+            } catch {
+                return "\(error)"
+            }
+        }
+        #expect(problem("a,b\n").contains("no column avg_cpu_util"))
+        #expect(problem(Self.text { $0 == 4 && $1 == 5 ? nil : $2 }) == "there is no row for 4 containers and arrival rate 5")
+        #expect(problem(Self.text() + "x,1,1,1,1\n").contains("line 101"))
+    }
+
+    @Test func anEpisodeShowsStatesAndActions() {
+        let rules = TabularBaseline(.rules, episodeSteps: 10, seed: 1)
+        let episode = rules.episode(load: 4, steps: 10)
+        // One container more at a time, until HPA's target of 0.7 is kept: 4 / (1.5 x 4) = 0.67.
+        #expect(episode.map(\.containers) == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4])
+        #expect(episode.last?.action == 0 && episode[0].action == 1)
+    }
+}

@@ -28,13 +28,14 @@ public struct TabularBaseline: TabularRun {
     public let kind: Kind
     public let episodeSteps: Int
     public private(set) var iterations = 0
-    private var world: TabularEnvironment
+    public private(set) var world: TabularEnvironment
     private var generator: RandomGenerator
 
-    public init(_ kind: Kind, reward: TabularReward = .published, episodeSteps: Int, seed: UInt64) {
+    public init(_ kind: Kind, reward: TabularReward = .published, table: TabularTable? = nil, episodeSteps: Int, seed: UInt64) {
         self.kind = kind
         self.episodeSteps = episodeSteps
         world = TabularEnvironment(reward: reward)
+        world.table = table
         generator = RandomGenerator(seed: seed)
     }
 
@@ -55,7 +56,7 @@ public struct TabularBaseline: TabularRun {
         return tally.iteration(episodes: Self.episodes)
     }
 
-    private func action(_ world: TabularEnvironment, using generator: inout RandomGenerator) -> Int {
+    public func action(_ world: TabularEnvironment, using generator: inout RandomGenerator) -> Int {
         kind == .rules ? TabularRules.action(world) : generator.below(TabularEnvironment.effects.count)
     }
 
@@ -64,7 +65,7 @@ public struct TabularBaseline: TabularRun {
         let rounds = kind == .rules ? 1 : 100
         return (0..<rounds).reduce(0) { total, _ in
             total
-                + TabularEvaluation(reward: world.reward).meanReturn(steps: episodeSteps) {
+                + TabularEvaluation(reward: world.reward, table: world.table).meanReturn(steps: episodeSteps) {
                     action($0, using: &generator)
                 }
         } / Double(rounds)

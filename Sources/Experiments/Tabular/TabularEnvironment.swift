@@ -22,10 +22,12 @@ public struct TabularEnvironment: DiscreteEnvironment, Sendable {
     /// Whether arrivals equal to the service rate count as overload, as in some rewritings of the environment. The
     /// published table has them within the objective.
     public var criticalIsSaturated = false
+    /// What was measured, in place of the closed form.
+    public var table: TabularTable?
 
     public private(set) var containers = 0
     public private(set) var load = 1
-    private var sharesPerContainer = Self.shares.start
+    public private(set) var sharesPerContainer = Self.shares.start
     /// Horizontal part of the previous executed action: -1, 0, 1.
     private var lastHorizontal = 0
 
@@ -48,7 +50,7 @@ public struct TabularEnvironment: DiscreteEnvironment, Sendable {
 
     /// What the table holds for the world as it stands.
     public var state: TabularState {
-        TabularState(containers: containers, load: load, criticalIsSaturated: criticalIsSaturated)
+        table?.state(containers: containers, load: load) ?? TabularState(containers: containers, load: load, criticalIsSaturated: criticalIsSaturated)
     }
 
     /// The six values of the published code: utilisation, SLO preservation, all shares / 20480, others' shares / 92160
@@ -67,6 +69,7 @@ public struct TabularEnvironment: DiscreteEnvironment, Sendable {
     }
 
     /// What the five actions add: containers, and shares of each.
+    public static let actions = ["nothing", "out", "in", "up", "down"]
     static let effects: [(horizontal: Int, vertical: Int)] = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]
 
     private func isLegal(_ action: Int) -> Bool {
@@ -126,5 +129,12 @@ public struct TabularState: Sendable, Hashable {
             latency = arrivals == service && !criticalIsSaturated ? Self.criticalLatency : .infinity
         }
         sloPreservation = min(1, TabularEnvironment.objective / latency)
+    }
+
+    /// A measured one.
+    public init(utilization: Double, sloPreservation: Double, latency: Double) {
+        self.utilization = utilization
+        self.sloPreservation = sloPreservation
+        self.latency = latency
     }
 }

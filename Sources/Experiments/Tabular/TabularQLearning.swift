@@ -10,16 +10,17 @@ public struct TabularQLearning: TabularRun {
     public private(set) var learner: QLearning
     public let episodeSteps: Int
     public private(set) var iterations = 0
-    private var world: TabularEnvironment
+    public private(set) var world: TabularEnvironment
     private var generator: RandomGenerator
 
     public init(
-        reward: TabularReward = .published, options: QLearning.Options = .init(), episodeSteps: Int, seed: UInt64
+        reward: TabularReward = .published, table: TabularTable? = nil, options: QLearning.Options = .init(), episodeSteps: Int, seed: UInt64
     ) {
         learner = QLearning(
             stateCount: TabularEnvironment.stateCount, actionCount: TabularEnvironment.effects.count, options: options,
             seed: seed)
         world = TabularEnvironment(reward: reward)
+        world.table = table
         generator = RandomGenerator(seed: seed)
         self.episodeSteps = episodeSteps
     }
@@ -44,8 +45,10 @@ public struct TabularQLearning: TabularRun {
     }
 
     public func evaluate() -> Double {
-        TabularEvaluation(reward: world.reward).meanReturn(steps: episodeSteps) { learner.best($0.stateIndex) }
+        TabularEvaluation(reward: world.reward, table: world.table).meanReturn(steps: episodeSteps) { learner.best($0.stateIndex) }
     }
+
+    public func action(_ world: TabularEnvironment, using generator: inout RandomGenerator) -> Int { learner.best(world.stateIndex) }
 
     public func encode() -> [UInt8] {
         var writer = ByteWriter()

@@ -28,6 +28,10 @@ public protocol TabularRun: Sendable {
     mutating func advance() -> TabularIteration
     /// Mean return over loads 1 to 8 without exploration.
     func evaluate() -> Double
+    /// The world as it stands.
+    var world: TabularEnvironment { get }
+    /// What is done in `world`, without exploration.
+    func action(_ world: TabularEnvironment, using generator: inout RandomGenerator) -> Int
     /// Everything that the next iteration depends on: a run decoded from it goes on with the same bytes.
     func encode() -> [UInt8]
     init(decoding bytes: [UInt8]) throws
@@ -39,18 +43,19 @@ public struct TabularTraining<Algorithm: Learner>: TabularRun {
     public let episodeSteps: Int
     public let episodesPerIteration: Int
     public private(set) var iterations = 0
-    private var world: TabularEnvironment
+    public private(set) var world: TabularEnvironment
     private var generator: RandomGenerator
 
     public init(
         _ learner: Algorithm, reward: TabularReward = .published, masksIllegal: Bool = false,
-        criticalIsSaturated: Bool = false, episodeSteps: Int, episodesPerIteration: Int, seed: UInt64
+        criticalIsSaturated: Bool = false, table: TabularTable? = nil, episodeSteps: Int, episodesPerIteration: Int, seed: UInt64
     ) {
         self.learner = learner
         self.episodeSteps = episodeSteps
         self.episodesPerIteration = episodesPerIteration
         world = TabularEnvironment(reward: reward, masksIllegal: masksIllegal)
         world.criticalIsSaturated = criticalIsSaturated
+        world.table = table
         generator = RandomGenerator(seed: seed)
     }
 
@@ -75,8 +80,23 @@ public struct TabularTraining<Algorithm: Learner>: TabularRun {
     }
 
     public func evaluate() -> Double {
-        TabularEvaluation(reward: world.reward, masksIllegal: world.masksIllegal).meanReturn(
+        TabularEvaluation(reward: world.reward, masksIllegal: world.masksIllegal, table: world.table).meanReturn(
             of: learner.policy, embedding: learner.embedding, steps: episodeSteps)
+    }
+
+    public func action(_ world: TabularEnvironment, using generator: inout RandomGenerator) -> Int {
+        let scratch = learner.policy.makeScratch()
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: world.observationSize) { observation in
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: TabularEnvironment.actions.count) { mask in
+                world.observe(into: observation)
+                world.legal(into: mask)
+                learner.embedding.withUnsafeBufferPointer { embedding in
+                    learner.policy.decide(
+                        observation: .init(observation), embedding: embedding, mask: .init(mask), scratch: scratch)
+                }
+            }
+        }
+        return Int(scratch.actions[0])
     }
 
     public func encode() -> [UInt8] {
@@ -134,10 +154,18 @@ extension TabularIteration {
 public struct TabularEvaluation: Sendable {
     public var reward: TabularReward
     public var masksIllegal: Bool
+    public var table: TabularTable?
 
-    public init(reward: TabularReward = .published, masksIllegal: Bool = false) {
+    public init(reward: TabularReward = .published, masksIllegal: Bool = false, table: TabularTable? = nil) {
         self.reward = reward
         self.masksIllegal = masksIllegal
+        self.table = table
+    }
+
+    private func world(_ load: Int) -> TabularEnvironment {
+        var world = TabularEnvironment(reward: reward, fixedLoad: load, masksIllegal: masksIllegal)
+        world.table = table
+        return world
     }
 
     public func meanReturn(of policy: Policy, embedding: [Float] = [], steps: Int) -> Double {
@@ -145,7 +173,7 @@ public struct TabularEvaluation: Sendable {
         // Greedy play of a constant load draws nothing that matters; the seed is arbitrary.
         var generator = RandomGenerator(seed: 0)
         return mean { load in
-            var world = TabularEnvironment(reward: reward, fixedLoad: load, masksIllegal: masksIllegal)
+            var world = world(load)
             let episode = policy.play(
                 &world, steps: steps, greedy: true, embedding: embedding, scratch: scratch, using: &generator)
             return episode.rewards.reduce(0) { $0 + Double($1) }
@@ -156,7 +184,7 @@ public struct TabularEvaluation: Sendable {
     public func meanReturn(steps: Int, choosing action: (TabularEnvironment) -> Int) -> Double {
         var generator = RandomGenerator(seed: 0)
         return mean { load in
-            var world = TabularEnvironment(reward: reward, fixedLoad: load, masksIllegal: masksIllegal)
+            var world = world(load)
             world.reset(using: &generator)
             return (0..<steps).reduce(0) { total, _ in total + world.step(action(world)) }
         }
