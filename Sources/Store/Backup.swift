@@ -11,6 +11,7 @@ public enum Backup {
         case damaged(String, [String])
         case inUse(String)
         case notOurs(String)
+        case unwritable(String)
 
         public var description: String {
             switch self {
@@ -19,6 +20,7 @@ public enum Backup {
             case .damaged(let path, let what): "\(path) is damaged:\n" + what.map { "  " + $0 }.joined(separator: "\n")
             case .inUse(let folder): "A server uses \(folder). Stop it first."
             case .notOurs(let path): "\(path) is no database of aware."
+            case .unwritable(let path): "\(path) cannot be written. Give a file in a folder that exists and can be written."
             }
         }
     }
@@ -33,6 +35,7 @@ public enum Backup {
         guard FileManager.default.fileExists(atPath: source) else { throw Failure.missing(source) }
         guard !FileManager.default.fileExists(atPath: file) else { throw Failure.exists(file) }
         let unfinished = file + ".unfinished"
+        guard FileManager.default.createFile(atPath: unfinished, contents: nil) else { throw Failure.unwritable(file) }
         try? FileManager.default.removeItem(atPath: unfinished)
         defer { try? FileManager.default.removeItem(atPath: unfinished) }
         do {

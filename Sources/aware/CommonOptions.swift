@@ -58,7 +58,7 @@ struct CommonOptions: ParsableArguments {
         do {
             return try Settings(flags: flags, file: config ?? Self.environment("CONFIG"))
         } catch let error as SettingError {
-            throw ValidationError(error.description)
+            throw CommandFailure(error.description)
         }
     }
 
@@ -69,7 +69,7 @@ struct CommonOptions: ParsableArguments {
         do {
             return try ServiceOptions(settings(), defaultData: defaultData, defaultListen: defaultListen)
         } catch let error as SettingError {
-            throw ValidationError(error.description)
+            throw CommandFailure(error.description)
         }
     }
 

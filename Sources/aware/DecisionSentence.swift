@@ -1,5 +1,6 @@
 // A decision or an event in one sentence, for terminals.
 
+import Foundation
 import Recommender
 
 enum DecisionSentence {
@@ -47,7 +48,7 @@ enum DecisionSentence {
     }
 
     private static func digits(_ value: Double) -> String {
-        value >= 100 ? "\(Int(value.rounded()))" : "\((value * 1000).rounded() / 1000)"
+        String(format: value >= 100 ? "%.0f" : "%.3g", value)
     }
 
     /// "10:15:19 shop-web: transition offline > online, CandidateReady"

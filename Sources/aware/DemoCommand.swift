@@ -90,7 +90,7 @@ struct DemoCommand: AsyncParsableCommand {
         let world = try makeWorld(seed: options.seed)
         let service = try PolicyServer.start(options)
         guard let base = service.urls.first(where: { $0.hasPrefix("http") }) else {
-            throw ValidationError("The demo talks HTTP over TCP; give --listen ADDRESS:PORT.")
+            throw CommandFailure("The demo talks HTTP over TCP; give --listen ADDRESS:PORT.")
         }
         print("page:      \(base)\ndata file: \(service.dataFile)")
         fflush(nil)
@@ -129,13 +129,12 @@ struct DemoCommand: AsyncParsableCommand {
         let startTime = fast ? 1_767_225_600 : Date().timeIntervalSince1970.rounded() - 60 * Double(age)
         let recorded = try trace.map { path in
             guard let bytes = FileManager.default.contents(atPath: path) else {
-                throw ValidationError("--trace \(path): the file cannot be read.")
+                throw CommandFailure("--trace \(path): the file cannot be read.")
             }
             do {
                 return try LoadTrace(name: (path as NSString).lastPathComponent, parsing: Array(bytes))
             } catch {
-                throw ValidationError(
-                    "--trace \(path): \(error). Two columns are expected, minute,requests or second,requests.")
+                throw CommandFailure("--trace \(path): \(error).")
             }
         }
         return try SyntheticApplication.generate(count: applications, seed: seed).enumerated().map {

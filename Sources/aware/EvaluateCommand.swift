@@ -142,9 +142,13 @@ struct EvaluateCommand: AsyncParsableCommand {
 
     func run() async throws {
         if listApplications { return print(try ApplicationList().text(json: json)) }
+        try PlotFolder.prepare(plot)
         let signals = TerminationSignals()
         let scenario = try makeScenario()
         let progress = ProgressLine()
+        for trace in scenario.unplayableTraces {
+            progress.say("\(trace.name) has no window of \(scenario.steps + scenario.warmUpSteps) steps without holes in both of its parts: it is left out")
+        }
         let run = EvaluationRun(
             scenario: scenario, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount, resultsFile: results,
             progress: progress)
@@ -176,7 +180,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         }
         progress.finish()
         guard let report = EvaluationReport(cells: run.cells, arms: arms.map(\.name), seed: seed) else {
-            throw ValidationError("Nothing was finished: no application was played by every arm.")
+            throw CommandFailure("Nothing was finished: no application was played by every arm.")
         }
         if let plot { try EvaluationPlots(report: report, curves: curves).write(to: plot) }
         if json {
@@ -225,26 +229,26 @@ struct EvaluateCommand: AsyncParsableCommand {
             result = try arms.split(separator: ",").map { name in
                 guard let arm = all.first(where: { $0.name == name }) else {
                     let known = Self.armNames.joined(separator: ", ")
-                    throw ValidationError("--arms: there is no arm \(name). Known: \(known).")
+                    throw CommandFailure("--arms: there is no arm \(name). Known: \(known).")
                 }
                 return arm
             }
         }
         for path in policy {
             guard let bytes = FileManager.default.contents(atPath: path) else {
-                throw ValidationError("--policy \(path): the file cannot be read.")
+                throw CommandFailure("--policy \(path): the file cannot be read.")
             }
             do {
                 let policy = try Policy(decoding: Array(bytes))
                 guard policy.shape.observationSize == StateEncoder.count,
                     policy.shape.heads == ActionSpace.standard.headSizes, policy.shape.embeddingSize == 0
                 else {
-                    throw ValidationError("--policy \(path): made for another state or action space.")
+                    throw CommandFailure("--policy \(path): made for another state or action space.")
                 }
                 result.append(
                     .policy(policy, name: ((path as NSString).lastPathComponent as NSString).deletingPathExtension))
             } catch let failure as CodingFailure {
-                throw ValidationError("--policy \(path): not a policy of this version (\(failure)).")
+                throw CommandFailure("--policy \(path): not a policy of this version (\(failure)).")
             }
         }
         return result

@@ -10,7 +10,6 @@ struct EvaluationPlots {
 
     /// Writes `workloads.svg`, and `learning.svg` when something was trained. The folder is made if needed.
     func write(to folder: String) throws {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let base = URL(fileURLWithPath: folder)
         try Data(workloads().svg.utf8).write(to: base.appendingPathComponent("workloads.svg"))
         if !curves.isEmpty { try Data(learning().svg.utf8).write(to: base.appendingPathComponent("learning.svg")) }

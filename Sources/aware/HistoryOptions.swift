@@ -108,7 +108,7 @@ struct HistoryOptions: ParsableArguments {
         var access = PrometheusAccess(base: source.hasSuffix("/") ? String(source.dropLast()) : source)
         access.tokenFile = prometheusTokenFile
         access.options.headers = try prometheusHeader.map { text in
-            guard let colon = text.firstIndex(of: ":") else { throw ValidationError("--prometheus-header \(text) is not NAME: VALUE.") }
+            guard let colon = text.firstIndex(of: ":") else { throw CommandFailure("--prometheus-header \(text) is not NAME: VALUE.") }
             return (String(text[..<colon]), text[text.index(after: colon)...].trimmingCharacters(in: .whitespaces))
         }
         let end = Date().timeIntervalSince1970

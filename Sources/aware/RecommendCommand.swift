@@ -89,10 +89,10 @@ struct RecommendCommand: AsyncParsableCommand {
 
     private func logger() throws -> Logger {
         guard let level = Logger.Level(rawValue: logLevel) else {
-            throw ValidationError("--log-level \(logLevel) is not one of: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
+            throw CommandFailure("--log-level \(logLevel) is not one of: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
         guard let format = LineLogHandler.Format(rawValue: logFormat) else {
-            throw ValidationError("--log-format \(logFormat) is not one of: text, json.")
+            throw CommandFailure("--log-format \(logFormat) is not one of: text, json.")
         }
         return Logger(label: "recommend") { LineLogHandler(label: $0, level: level, format: format) }
     }
@@ -101,7 +101,7 @@ struct RecommendCommand: AsyncParsableCommand {
         do {
             return try ClusterAccess.find(kubeconfig: kubeconfig, context: context)
         } catch {
-            throw ValidationError("\(error)")
+            throw CommandFailure("\(error)")
         }
     }
 
@@ -115,24 +115,24 @@ struct RecommendCommand: AsyncParsableCommand {
         options.prometheus.options.headers = try prometheusHeader.map { try pair($0, ":", "--prometheus-header") }
         options.prometheus.parameters = try prometheusParameter.map { try pair($0, "=", "--prometheus-parameter") }
         let names = labels.split(separator: ",").map(String.init)
-        guard names.count == 3 else { throw ValidationError("--labels \(labels) is not three names with commas between them.") }
+        guard names.count == 3 else { throw CommandFailure("--labels \(labels) is not three names with commas between them.") }
         (options.labels.namespace, options.labels.pod, options.labels.container) = (names[0], names[1], names[2])
         options.labels.matchers = matchers
-        guard (20...3600).contains(window) else { throw ValidationError("--window \(window) is outside 20 to 3600.") }
+        guard (20...3600).contains(window) else { throw CommandFailure("--window \(window) is outside 20 to 3600.") }
         options.windowSeconds = window
         let known = TrafficPreset.all.map(\.name)
         for name in preset where !known.contains(name) {
-            throw ValidationError("--preset \(name) is not one of: \(known.joined(separator: ", ")).")
+            throw CommandFailure("--preset \(name) is not one of: \(known.joined(separator: ", ")).")
         }
         options.presets = preset
         options.namespaces = namespace
         options.recommender = recommender
-        guard (1...3600).contains(interval) else { throw ValidationError("--interval \(interval) is outside 1 to 3600.") }
+        guard (1...3600).contains(interval) else { throw CommandFailure("--interval \(interval) is outside 1 to 3600.") }
         options.intervalSeconds = interval
         options.isShadowOnly = shadowOnly
         if lease != "none" {
             let parts = lease.split(separator: "/").map(String.init)
-            guard parts.count == 2 else { throw ValidationError("--lease \(lease) is not NAMESPACE/NAME, nor none.") }
+            guard parts.count == 2 else { throw CommandFailure("--lease \(lease) is not NAMESPACE/NAME, nor none.") }
             options.lease = (parts[0], parts[1])
         }
         options.identity = "\(ProcessInfo.processInfo.hostName)_\(UUID().uuidString.prefix(8))"
@@ -141,7 +141,7 @@ struct RecommendCommand: AsyncParsableCommand {
 
     private func http(_ url: String, _ flag: String, ca: String?) throws -> HTTPOptions {
         guard url.hasPrefix("http://") || url.hasPrefix("https://"), URL(string: url)?.host != nil else {
-            throw ValidationError("\(flag) \(url) is no URL such as http://aware:8080.")
+            throw CommandFailure("\(flag) \(url) is no URL such as http://aware:8080.")
         }
         var options = HTTPOptions(base: url)
         options.tls.caFile = ca
@@ -150,7 +150,7 @@ struct RecommendCommand: AsyncParsableCommand {
 
     private func pair(_ text: String, _ separator: Character, _ flag: String) throws -> (name: String, value: String) {
         guard let place = text.firstIndex(of: separator), place != text.startIndex else {
-            throw ValidationError("\(flag) \(text) is not NAME\(separator)VALUE.")
+            throw CommandFailure("\(flag) \(text) is not NAME\(separator)VALUE.")
         }
         return (String(text[..<place]), String(text[text.index(after: place)...].drop { $0 == " " }))
     }

@@ -61,7 +61,7 @@ struct ReplayCommand: AsyncParsableCommand {
 
     func run() async throws {
         let progress = ProgressLine()
-        if let plot { try FileManager.default.createDirectory(atPath: plot, withIntermediateDirectories: true) }
+        try PlotFolder.prepare(plot)
         let past = try await Threads.run { [history] in Result { try history.read { progress.say($0) } } }.get()
         var options = ReplayOptions()
         options.sloSeconds = slo

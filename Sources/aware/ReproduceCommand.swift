@@ -58,6 +58,7 @@ struct ReproduceCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try PlotFolder.prepare(plot)
         let loads = try traces.map(TraceFolder.read) ?? []
         let progress = ProgressLine()
         let started = ContinuousClock.now
@@ -89,12 +90,12 @@ struct ReproduceCommand: AsyncParsableCommand {
     private func basePolicy() throws -> Policy {
         guard let policy else { return try Policy(decoding: BasePolicy.bytes) }
         guard let bytes = FileManager.default.contents(atPath: policy) else {
-            throw ValidationError("--policy \(policy): the file cannot be read.")
+            throw CommandFailure("--policy \(policy): the file cannot be read.")
         }
         do {
             return try Policy(decoding: Array(bytes))
         } catch {
-            throw ValidationError("--policy \(policy): not a policy of this version (\(error)).")
+            throw CommandFailure("--policy \(policy): not a policy of this version (\(error)).")
         }
     }
 

@@ -80,7 +80,6 @@ struct ReproductionOutput {
 
     /// One SVG a plot. The folder is made if needed.
     func writePlots(to folder: String) throws {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         for (name, plot) in reports.flatMap(\.plots) {
             try Data(plot.svg.utf8).write(to: URL(filePath: folder).appending(path: name + ".svg"))
         }

@@ -19,7 +19,7 @@ struct RunningServerOptions: ParsableArguments {
     func reader() throws -> ServerReader {
         let file = tokenFile ?? CommonOptions.environment("TOKEN_FILE")
         if let file, !FileManager.default.isReadableFile(atPath: file) {
-            throw ValidationError("--token-file \(file): the file cannot be read.")
+            throw CommandFailure("--token-file \(file): the file cannot be read.")
         }
         return ServerReader(base: base, tokenFile: file)
     }
@@ -48,10 +48,4 @@ extension JSON {
     private static func quoted(_ text: String) -> String {
         (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
     }
-}
-
-/// A command cannot go on, for a reason that lies outside its arguments: one line, exit status 1.
-struct CommandFailure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
 }

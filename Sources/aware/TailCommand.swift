@@ -31,7 +31,8 @@ struct TailCommand: AsyncParsableCommand {
         let signals = TerminationSignals()
         let interruption = Task {
             await signals.wait()
-            Foundation.exit(0)
+            // Not when it is cancelled because this command ends by itself.
+            if !Task.isCancelled { Foundation.exit(0) }
         }
         defer { interruption.cancel() }
         var state = State()

@@ -35,15 +35,15 @@ struct TokenCommand: ParsableCommand {
 
         func run() throws {
             guard let scope = Scope(rawValue: scope) else {
-                throw ValidationError("--scope \(scope) is not one of: read, decide, admin.")
+                throw CommandFailure("--scope \(scope) is not one of: read, decide, admin.")
             }
             guard AccessToken.isValid(name: name) else {
-                throw ValidationError("A name has 1 to 64 printable ASCII characters without spaces and #.")
+                throw CommandFailure("A name has 1 to 64 printable ASCII characters without spaces and #.")
             }
-            if let days, !(days > 0 && days < 36_500) { throw ValidationError("--days \(days) is outside 0 to 36500.") }
+            if let days, !(days > 0 && days < 36_500) { throw CommandFailure("--days \(days) is outside 0 to 36500.") }
             var tokens = try TokenFile.read(folder.path)
             guard !tokens.contains(where: { $0.name == name }) else {
-                throw ValidationError("There is a token \(name) already. Revoke it first, or take another name.")
+                throw CommandFailure("There is a token \(name) already. Revoke it first, or take another name.")
             }
             let text = AccessToken.newText()
             let now = Date().timeIntervalSince1970
@@ -81,7 +81,7 @@ struct TokenCommand: ParsableCommand {
         func run() throws {
             let tokens = try TokenFile.read(folder.path)
             guard tokens.contains(where: { $0.name == name }) else {
-                throw ValidationError("There is no token \(name).")
+                throw CommandFailure("There is no token \(name).")
             }
             try TokenFile.write(tokens.filter { $0.name != name }, to: folder.path)
         }

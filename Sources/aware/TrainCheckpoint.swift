@@ -20,7 +20,7 @@ struct TrainCheckpoint {
             var reader = ByteReader([UInt8](try Data(contentsOf: URL(filePath: path))))
             let found = try reader.string()
             guard found == settings else {
-                throw ValidationError("\(path) is the checkpoint of another run (\(found)), not of this (\(settings)).")
+                throw CommandFailure("\(path) is the checkpoint of another run (\(found)), not of this (\(settings)).")
             }
             let numbers = try reader.doubles()
             let curve = stride(from: 0, to: numbers.count - numbers.count % 3, by: 3).map {
@@ -31,7 +31,7 @@ struct TrainCheckpoint {
         } catch let error as ValidationError {
             throw error
         } catch {
-            throw ValidationError("\(path) cannot be read as a checkpoint: \(error). Move it away to begin anew.")
+            throw CommandFailure("\(path) cannot be read as a checkpoint: \(error). Move it away to begin anew.")
         }
     }
 

@@ -69,19 +69,19 @@ struct ClusterCheckpoint {
     /// - Throws: `ValidationError` when it is not there, belongs to another run or cannot be read.
     func read() throws -> State {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw ValidationError("--resume: there is no checkpoint \(path).")
+            throw CommandFailure("--resume: there is no checkpoint \(path).")
         }
         do {
             var reader = ByteReader([UInt8](data))
             let found = try reader.string()
             guard found == settings else {
-                throw ValidationError("\(path) is the checkpoint of another run (\(found)), not of this (\(settings)).")
+                throw CommandFailure("\(path) is the checkpoint of another run (\(found)), not of this (\(settings)).")
             }
             return try State(from: &reader)
         } catch let error as ValidationError {
             throw error
         } catch {
-            throw ValidationError("\(path) cannot be read as a checkpoint: \(error). Leave out --resume to begin anew.")
+            throw CommandFailure("\(path) cannot be read as a checkpoint: \(error). Leave out --resume to begin anew.")
         }
     }
 
@@ -97,21 +97,21 @@ struct ClusterCheckpoint {
 /// A folder of recorded loads.
 enum TraceFolder {
     /// Every .csv file, by name.
-    /// - Throws: `ValidationError` when there is none, or one is not a trace.
+    /// - Throws: `CommandFailure` when there is none, or one is not a trace.
     static func read(_ folder: String) throws -> [LoadTrace] {
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
             $0.hasSuffix(".csv")
         }
-        guard !names.isEmpty else { throw ValidationError("--traces \(folder): there is no .csv file.") }
+        guard !names.isEmpty else { throw CommandFailure("--traces \(folder): there is no .csv file.") }
         return try names.sorted().map { name in
             let path = (folder as NSString).appendingPathComponent(name)
             guard let bytes = FileManager.default.contents(atPath: path) else {
-                throw ValidationError("--traces: \(path) cannot be read.")
+                throw CommandFailure("--traces: \(path) cannot be read.")
             }
             do {
                 return try LoadTrace(name: String(name.dropLast(4)), parsing: Array(bytes))
             } catch {
-                throw ValidationError("--traces: \(path): \(error).")
+                throw CommandFailure("--traces: \(path): \(error).")
             }
         }
     }

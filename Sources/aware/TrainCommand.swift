@@ -139,6 +139,7 @@ struct TrainCommand: AsyncParsableCommand {
     private var steps: Int { episodeSteps ?? 10 }
 
     func run() async throws {
+        try PlotFolder.prepare(plot)
         if environment == .cluster { return try await ClusterTraining(self).run() }
         let table = try data.map(Self.table)
         var report: TrainReport

@@ -82,7 +82,6 @@ struct TrainReport {
 
     /// return.svg, utilization.svg and slo-preservation.svg, each with its moving average over ten iterations.
     func writePlots(to folder: String) throws {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let series: [(file: String, label: String, value: (TabularIteration) -> Double)] = [
             ("return", "mean return", \.meanReturn), ("utilization", "CPU utilisation", \.utilization),
             ("slo-preservation", "SLO preservation", \.sloPreservation),

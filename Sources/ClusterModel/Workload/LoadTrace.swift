@@ -4,13 +4,21 @@ import Base
 
 /// A recorded series of request counts at equal intervals.
 public struct LoadTrace: Sendable, Equatable {
-    public enum Failure: Error, Equatable {
+    public enum Failure: Error, Equatable, CustomStringConvertible {
         /// The first line is neither `minute,requests` nor `second,requests`.
         case header
         /// Line `number` (from 1) is not two numbers, goes back in time, or is off the grid of the first two lines.
         case line(number: Int)
         /// Fewer than two rows, or more than `LoadTrace.rowsMax`.
         case length
+
+        public var description: String {
+            switch self {
+            case .header: "its first line is neither minute,requests nor second,requests (aware import-trace makes such files)"
+            case .line(let number): "line \(number): two numbers are expected, times rising by the distance of the first two"
+            case .length: "it has fewer than 2 rows, or more than \(LoadTrace.rowsMax)"
+            }
+        }
     }
 
     /// Rows that are read at most; five years of minutes.

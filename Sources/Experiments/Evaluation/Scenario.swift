@@ -47,6 +47,17 @@ public struct Scenario: Sendable {
         self.seed = seed
     }
 
+    /// Traces without a usable window of this length in their training or their test part.
+    public var unplayableTraces: [LoadTrace] {
+        sources.compactMap { source in
+            guard case .trace(let trace) = source else { return nil }
+            let isPlayable = [Part.training, .test].allSatisfy { part in
+                !trace.windows(count: 1, steps: steps + warmUpSteps, seed: seed, part: part.range).isEmpty
+            }
+            return isPlayable ? nil : trace
+        }
+    }
+
     /// The trials of one application, source by source. A source without a usable window of this length has none.
     public func trials(application index: Int, part: Part) -> [Trial] {
         let application = applications[index]
