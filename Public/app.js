@@ -52,9 +52,9 @@ function mount(root) {
   if (main.firstElementChild !== root || main.childElementCount > 1) main.replaceChildren(root);
 }
 
-/** `#/app/NAME` is one application, anything else the list. */
+/** `#/app/NAME` is one application (`?from=12&to=40`, `?decision=ID` say more), anything else the list. */
 function route() {
-  const match = /^#\/app\/(.+)$/.exec(location.hash);
+  const match = /^#\/app\/([^?]+)(?:\?(.*))?$/.exec(location.hash);
   let name = null;
   try {
     name = match && decodeURIComponent(match[1]);
@@ -62,8 +62,13 @@ function route() {
     location.replace("#/");
     return;
   }
-  if (name !== null && state.view.name === name) return;
-  state.view = name === null ? list : new ApplicationView(name, () => poller.now());
+  const link = new URLSearchParams(match?.[2] ?? "");
+  if (name !== null && state.view.name === name) {
+    state.view.follow(link);
+    poller.now();
+    return;
+  }
+  state.view = name === null ? list : new ApplicationView(name, () => poller.now(), link);
   state.lastSuccess = null;
   document.title = state.view.title;
   const drawnBefore = name === null && list.root.hasChildNodes();

@@ -9,7 +9,7 @@ import { eventItem } from "./events.js";
 import {
   allocationShort, changeText, explanation, headline, sourceBadge, stageBadge, verdict,
 } from "./explain.js";
-import { objectiveText, violationsText } from "./list.js";
+import { billText, objectiveText, violationsText } from "./list.js";
 import { overrideBanner } from "./overrides.js";
 import { Steps } from "./steps.js";
 import { count, cpu, fixed, isNumber, memory, NONE, percent, words } from "./format.js";
@@ -18,6 +18,8 @@ import { clockNode, timeNode } from "./time.js";
 const DECISIONS = 20;
 const DECISIONS_MAX = 1000;
 const EVENTS = 30;
+/** Kinds of events that the chart marks beside changes of stage. */
+const MARKED = ["control", "promotion", "import", "alarm"];
 
 const DECISION_COLUMNS = [
   { title: "Time" }, { title: "By" }, { title: "Reason" }, { title: "Change" },
@@ -38,20 +40,37 @@ const MODEL_COLUMNS = [
 /** The view of `#/app/NAME`. */
 export class ApplicationView {
   root = element("article", { class: "application" });
-  #chart = new Chart();
+  #chart;
+  #linked = null;
   #steps = new Steps();
   #parts = {};
   #decisions = { items: [], cursor: null, expanded: false };
   #open = new Set();
 
   /** `reload()` asks for a refresh at once. */
-  constructor(name, reload) {
+  constructor(name, reload, link) {
     this.name = name;
+    this.#chart = new Chart((range) => this.#keep(range));
+    this.follow(link);
     this.title = `${name} · aware`;
-    for (const key of ["head", "decision", "recent", "chart", "events", "history", "models", "neighbours", "control", "profile"]) {
+    for (const key of ["head", "linked", "decision", "recent", "chart", "events", "history", "models", "knowledge", "neighbours", "control", "profile"]) {
       this.#parts[key] = element("section", { class: key });
     }
     this.#parts.control.append(card("Control", controlPanel(name, reload)));
+  }
+
+  /** What the address asks for: `from` and `to` or `episode` for the chart, `decision` to be shown. */
+  follow(link = new URLSearchParams()) {
+    const number = (key) => (/^\d+$/.test(link.get(key) ?? "") ? Number(link.get(key)) : null);
+    const [from, to] = [number("from") ?? number("episode"), number("to") ?? number("episode")];
+    this.#chart.select(from !== null && to !== null && from <= to ? { from, to } : null);
+    this.#linked = link.get("decision");
+  }
+
+  /** The range in the address, so that it can be sent to somebody. */
+  #keep(range) {
+    const query = range === null ? "" : `?from=${range.from}&to=${range.to}`;
+    history.replaceState(null, "", `#/app/${encodeURIComponent(this.name)}${query}`);
   }
 
   /** The status must come; of the rest, what fails is reported in its own place. */
@@ -61,7 +80,7 @@ export class ApplicationView {
       if (signal.aborted || error.status === null || error.status === undefined) throw error;
       return { failure: error.message };
     });
-    const [application, rewards, decisions, models, series, events, neighbours] = await Promise.all([
+    const [application, rewards, decisions, models, series, events, neighbours, linked] = await Promise.all([
       read(path(""), signal).catch((error) => {
         if (error.status === 404) return null;
         throw error;
@@ -70,11 +89,12 @@ export class ApplicationView {
       part("/series?steps=300"),
       read(`/v1/events?application=${encodeURIComponent(this.name)}&limit=${EVENTS}`, signal).catch((error) => ({ failure: error.message })),
       part("/neighbours?limit=5"),
+      this.#linked === null ? null : part(`/decisions/${encodeURIComponent(this.#linked)}?observation=true`),
     ]);
-    return { application, rewards, decisions, models, series, events, neighbours };
+    return { application, rewards, decisions, models, series, events, neighbours, linked };
   }
 
-  show({ application, rewards, decisions, models, series, events, neighbours }) {
+  show({ application, rewards, decisions, models, series, events, neighbours, linked }) {
     if (application === null) {
       refresh(this.root, "missing", () => missing(this.name));
       return;
@@ -87,12 +107,15 @@ export class ApplicationView {
     if (!decisions.failure) this.#merge(decisions);
     const status = application.status ?? {};
     refresh(this.#parts.head, application, () => head(this.name, application, status));
+    refresh(this.#parts.linked, linked, () => (linked === null ? [] : card("The decision that was linked to",
+      lastDecision(linked, linked.failure))));
     refresh(this.#parts.decision, [this.#decisions.items[0] ?? null, decisions.failure], () =>
       card("Last decision", lastDecision(this.#decisions.items[0], decisions.failure)));
     refresh(this.#parts.recent, series.failure ?? "steps", () => card("The last steps",
       series.failure ? failed(series.failure) : this.#steps.root));
     if (!series.failure) this.#steps.show(series, application.profile);
-    this.#showRewards(rewards, application.profile);
+    this.#showRewards(rewards, application.profile, (events.items ?? []).filter(({ kind }) => MARKED.includes(kind)));
+    refresh(this.#parts.knowledge, application.knowledge ?? null, () => knowledgeCard(application.knowledge));
     this.#showHistory(decisions.failure);
     refresh(this.#parts.events, events, () => card("What happened, newest first", events.failure ? failed(events.failure)
       : (events.items ?? []).length === 0 ? element("p", { class: "soft" }, "Nothing yet.")
@@ -114,11 +137,11 @@ export class ApplicationView {
     form.querySelector("[name=reason]").focus();
   }
 
-  #showRewards(rewards, profile) {
+  #showRewards(rewards, profile, marks) {
     const window = profile?.thresholds?.window;
     refresh(this.#parts.chart, rewards.failure ?? "chart", () => card("Reward, episode by episode",
       rewards.failure ? failed(rewards.failure) : this.#chart.root));
-    if (!rewards.failure) this.#chart.show(rewards, Number.isInteger(window) && window > 0 ? window : 10);
+    if (!rewards.failure) this.#chart.show(rewards, Number.isInteger(window) && window > 0 ? window : 10, marks);
   }
 
   /** The newest page goes in front; older pages that were asked for stay while the two still overlap. */
@@ -163,7 +186,8 @@ export class ApplicationView {
     ]);
     if (!open) return [line];
     return [line, element("tr", { role: "row", class: "more" }, element("td", {
-      role: "cell", colspan: DECISION_COLUMNS.length }, explanation(decision)))];
+      role: "cell", colspan: DECISION_COLUMNS.length }, explanation(decision), element("p", {}, element("a", {
+      href: `#/app/${encodeURIComponent(this.name)}?decision=${encodeURIComponent(decision.id)}` }, "Link to this decision"))))];
   }
 
   async #older(button) {
@@ -215,6 +239,8 @@ function head(name, application, status) {
       figure("Against the rules", comparison(status.window ?? {}, whyNone(status)),
         isNumber(status.window?.difference) ? "± one standard error" : null),
       figure("Missed objective", violationsText(status.window), `of the steps, ${percent(status.window?.maxViolations, 1)} allowed`),
+      figure("Bill against the rules", billText(status.window), isNumber(status.window?.bill) ? `${fixed(status.window.bill, 2)} an hour` : null),
+      figure("OOM kills", isNumber(status.window?.oomKills) ? count(status.window.oomKills) : NONE, "in the same episodes"),
       figure("Replicas", isNumber(status.replicas) ? count(status.replicas) : NONE),
       figure("CPU", cpu(status.cpu), "each replica"), figure("Memory", memory(status.memory), "each replica"),
       figure("Episodes", count(status.episodes), `${count(status.decisions)} decisions`),
@@ -231,6 +257,19 @@ function lastDecision(decision, failure) {
       ` Reason: ${words(decision.reason)}. `, timeNode(decision.time)),
     explanation(decision),
   ];
+}
+
+/** What its history has told of the application, in sentences. */
+function knowledgeCard(known) {
+  if (!known || Object.values(known).every((value) => value === null)) return [];
+  const sentences = [
+    isNumber(known.cpuSecondsPerRequest) && `A request takes ${Number((known.cpuSecondsPerRequest * 1000).toPrecision(3))} ms of CPU.`,
+    isNumber(known.keptUtilization) && `The objective was kept lately up to ${percent(known.keptUtilization)} of the CPU`
+      + (isNumber(known.missedUtilization) ? `, and missed from ${percent(known.missedUtilization)} on.` : "."),
+    known.memoryNow && `A replica uses ${known.memoryNow} now, and ${known.memoryFull} with the most requests in flight that were seen.`,
+    known.memoryFloor && `No memory limit goes below ${known.memoryFloor}.`,
+  ];
+  return card("What is known of it", element("ul", { class: "known" }, sentences.filter(Boolean).map((text) => element("li", {}, text))));
 }
 
 /** Known workloads whose trajectories are most alike: what was learned there may fit here. */

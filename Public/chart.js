@@ -36,8 +36,12 @@ export class Chart {
   #tip = element("div", { class: "tip", hidden: true });
   #spoken = element("p", { class: "unseen", "aria-live": "polite" });
   #figures = element("div");
+  #dragged = null;
+  #chosen;
 
-  constructor() {
+  /** `chosen(range)` hears of a range that was dragged, {from, to}, or of null when it is given up. */
+  constructor(chosen = () => {}) {
+    this.#chosen = chosen;
     this.#plot.append(this.#tip);
     this.root.append(this.#tools, this.#plot, this.#spoken, this.#figures);
     new ResizeObserver(([entry]) => {
@@ -49,13 +53,22 @@ export class Chart {
     }).observe(this.#plot);
   }
 
-  /** Draws the answer of `GET .../rewards`; `window` is the length of the moving mean. */
-  show(data, window) {
-    const signature = JSON.stringify([data, window]);
+  /** Shows episodes `from` to `to` alone; null shows what the chips say. */
+  select(range) {
+    this.#range = range === null ? RANGES[0] : { title: `${range.from} to ${range.to}`, ...range };
+    this.#selected = null;
+    this.#drawTools();
+    this.#draw();
+  }
+
+  /** Draws the answer of `GET .../rewards`, with marks for what people did; `window` is the length of the moving mean. */
+  show(data, window, marks = []) {
+    const signature = JSON.stringify([data, window, marks]);
     if (this.signature === signature) return;
     this.signature = signature;
     const points = (data.points ?? []).filter((point) => isNumber(point.episode) && isNumber(point.reward));
-    this.#data = { points, thresholds: data.thresholds ?? {}, transitions: data.transitions ?? [] };
+    this.#data = { points, thresholds: data.thresholds ?? {}, transitions: data.transitions ?? [],
+      marks: placed(marks, points) };
     this.#window = window;
     this.#drawTools();
     this.#draw();
@@ -66,10 +79,11 @@ export class Chart {
     const { points } = this.#data;
     refresh(this.#tools, [points.length > 0, this.#range.title, this.#window], () => (points.length === 0 ? [] : [
       legend(this.#window),
-      element("div", { class: "chips", role: "group", "aria-label": "Range of episodes" }, RANGES.map((range) =>
+      element("div", { class: "chips", role: "group", "aria-label": "Range of episodes" },
+        [...RANGES, ...(RANGES.includes(this.#range) ? [] : [this.#range])].map((range) =>
         element("button", {
           type: "button", class: "chip", "aria-pressed": String(range === this.#range), "data-key": range.title,
-          onclick: () => { this.#range = range; this.#selected = null; this.#drawTools(); this.#draw(); },
+          onclick: () => { this.#chosen(null); this.#range = range; this.#selected = null; this.#drawTools(); this.#draw(); },
         }, range.title))),
     ]));
   }
@@ -78,11 +92,14 @@ export class Chart {
     if (this.#width === 0) return;
     const { points: all } = this.#data;
     const first = (all.at(-1)?.episode ?? 0) - this.#range.episodes;
-    const points = all.filter((point) => point.episode > first);
+    const { from, to } = this.#range;
+    const points = from === undefined ? all.filter((point) => point.episode > first)
+      : all.filter((point) => point.episode >= from && point.episode <= to);
     this.#hideTip();
     const old = this.#plot.querySelector("svg, .nothing");
     const drawn = points.length === 0
-      ? element("p", { class: "soft nothing" }, "No finished episode yet. The chart begins with the first one.")
+      ? element("p", { class: "soft nothing" }, all.length > 0
+        ? "There is no episode in this range. Choose All." : "No finished episode yet. The chart begins with the first one.")
       : this.#drawing(points, all);
     keepingPlace(this.#plot, () => (old ? old.replaceWith(drawn) : this.#plot.prepend(drawn)));
     if (this.#selected !== null && points.length > 0) this.#select(Math.min(this.#selected, points.length - 1), false);
@@ -107,10 +124,12 @@ export class Chart {
     const drawing = svg("svg", {
       viewBox: `0 0 ${this.#width} ${HEIGHT}`, width: this.#width, height: HEIGHT, tabindex: 0, role: "group",
       "data-key": "plot", "aria-label": summary(points),
-      onpointermove: (event) => this.#pointed(event), onpointerleave: () => this.#hideTip(),
-      onkeydown: (event) => this.#key(event), onblur: () => this.#hideTip(),
+      onpointerdown: (event) => this.#grab(event), onpointerup: (event) => this.#drop(event),
+      onpointermove: (event) => (this.#dragged === null ? this.#pointed(event) : this.#drag(event)),
+      onpointerleave: () => this.#hideTip(), onkeydown: (event) => this.#key(event), onblur: () => this.#hideTip(),
     }, stageBands(geometry), axes(geometry), violations(geometry), thresholdLines(geometry, this.#data.thresholds),
     episodes(geometry), seriesLines(geometry),
+    svg("rect", { class: "selection", y: MARGIN.top, height: bottom - MARGIN.top, width: 0 }),
     svg("g", { class: "cursor" }), this.#markers(geometry));
     return drawing;
   }
@@ -118,18 +137,54 @@ export class Chart {
   /** Stage changes: a line with a mark on top that can be pointed at and focused, to read the reason. */
   #markers({ points, x, bottom }) {
     const [from, to] = [points[0].episode, points.at(-1).episode];
-    const shown = this.#data.transitions.filter((change) => change.episode >= from && change.episode <= to);
+    const shown = [...this.#data.transitions, ...this.#data.marks].filter((change) => change.episode >= from && change.episode <= to);
     return svg("g", { class: "markers" }, shown.slice(-MARKERS_MAX).map((change) => {
       const at = x(change.episode);
       const show = (event) => { event.stopPropagation(); this.#showTip(at, transitionTip(change)); };
       return svg("g", {
-        class: `marker ${stageClass(change.to)}`, tabindex: 0, role: "img", "data-key": `marker ${change.episode}`,
-        "aria-label": `Episode ${change.episode}: from ${change.from} to ${change.to}. ${change.reason ?? ""}`,
+        class: `marker ${change.kind ?? stageClass(change.to)}`, tabindex: 0, role: "img",
+        "data-key": `marker ${change.kind ?? ""} ${change.episode} ${change.time}`,
+        "aria-label": `Episode ${change.episode}: ${change.kind ?? "from"} ${change.from} to ${change.to}. ${change.reason ?? ""}`,
         onpointermove: show, onfocus: show, onblur: () => this.#hideTip(),
       }, svg("line", { x1: at, x2: at, y1: MARGIN.top - 6, y2: bottom }),
       svg("rect", { class: "hit", x: at - 12, y: MARGIN.top - 24, width: 24, height: 26 }),
       svg("path", { d: `M${at} ${MARGIN.top - 17} l6 6 l-6 6 l-6 -6 Z` }));
     }));
+  }
+
+  /** Where in the plot a pointer is, between its margins. */
+  #place(event) {
+    const at = event.clientX - event.currentTarget.getBoundingClientRect().left;
+    return Math.max(MARGIN.left, Math.min(this.#width - MARGIN.right, at));
+  }
+
+  #grab(event) {
+    if (event.button !== 0 || event.pointerType === "touch") return;
+    this.#dragged = this.#place(event);
+    event.currentTarget.setPointerCapture?.(event.pointerId);
+  }
+
+  #drag(event) {
+    const at = this.#place(event);
+    const rect = event.currentTarget.querySelector(".selection");
+    rect.setAttribute("x", Math.min(at, this.#dragged));
+    rect.setAttribute("width", Math.abs(at - this.#dragged));
+  }
+
+  /** The range that was dragged over, when it is more than a slip of the hand. */
+  #drop(event) {
+    const begin = this.#dragged;
+    this.#dragged = null;
+    if (begin === null) return;
+    const ends = [begin, this.#place(event)].sort((a, b) => a - b);
+    event.currentTarget.querySelector(".selection").setAttribute("width", 0);
+    if (ends[1] - ends[0] < 8) return;
+    const inside = this.#geometry.points.filter(({ episode }) =>
+      this.#geometry.x(episode) >= ends[0] && this.#geometry.x(episode) <= ends[1]);
+    if (inside.length < 2) return;
+    const range = { from: inside[0].episode, to: inside.at(-1).episode };
+    this.#chosen(range);
+    this.select(range);
   }
 
   #pointed(event) {
@@ -181,6 +236,14 @@ export class Chart {
     this.#selected = null;
     this.#plot.querySelector(".cursor")?.replaceChildren();
   }
+}
+
+/** Marks at the episode that was running when they happened. */
+function placed(marks, points) {
+  return marks.map((mark) => {
+    const next = points.find((point) => point.time >= mark.time);
+    return { ...mark, episode: isNumber(mark.episode) ? mark.episode : next?.episode ?? points.at(-1)?.episode };
+  }).filter((mark) => isNumber(mark.episode));
 }
 
 function legend(window) {
@@ -298,7 +361,9 @@ function pointTip(point, mean, rulesMean) {
 }
 
 function transitionTip(change) {
-  return [`${change.from} → ${change.to}`, `episode ${count(change.episode)}, ${fullTime(change.time)}`,
+  const what = change.kind === "control" ? `${change.to} (by ${change.from})`
+    : change.kind ? `${change.kind}: ${change.from} → ${change.to}` : `${change.from} → ${change.to}`;
+  return [what, `episode ${count(change.episode)}, ${fullTime(change.time)}`,
     change.reason ?? "No reason recorded."];
 }
 

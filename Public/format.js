@@ -44,6 +44,14 @@ export function memory(value) {
   return typeof value === "string" ? value : NONE;
 }
 
+/** Bytes for people: "1.4 GB". */
+export function bytes(value) {
+  if (!isNumber(value)) return NONE;
+  const unit = value >= 1e12 ? ["TB", 1e12] : value >= 1e9 ? ["GB", 1e9] : value >= 1e6 ? ["MB", 1e6] : ["kB", 1e3];
+  const shown = value / unit[1];
+  return `${shown >= 100 ? Math.round(shown) : Number(shown.toPrecision(2))} ${unit[0]}`;
+}
+
 /** "LatencyAboveSLO" and "max-step_up" in words: "Latency above SLO", "Max step up". */
 export function words(identifier) {
   if (typeof identifier !== "string" || identifier === "") return NONE;

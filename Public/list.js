@@ -5,7 +5,7 @@ import { comparison, direction, whyNone } from "./compare.js";
 import { element, reconcile, refresh, row, table } from "./dom.js";
 import { emptyState } from "./empty.js";
 import { allocationShort, sourceBadge, stageBadge } from "./explain.js";
-import { count, fixed, isNumber, NONE, percent, plural } from "./format.js";
+import { bytes, count, fixed, isNumber, NONE, percent, plural, signed } from "./format.js";
 import { overrideChip } from "./overrides.js";
 import { sparkline } from "./spark.js";
 import { timeNode } from "./time.js";
@@ -29,6 +29,7 @@ const COLUMNS = [
   { title: "Reward", className: "reward", sort: "reward", hint: "Mean step reward over the window, 0 to 1, and the last episodes" },
   { title: "Against the rules", sort: "difference", hint: "Difference of the window's means, ± one standard error" },
   { title: "Missed", className: "number", sort: "violations", hint: "Share of steps that missed the objective over the window; in bold with a mark when it is more than the profile allows" },
+  { title: "Bill", className: "number", hint: "What was allocated over the window against what the rules wanted meanwhile, at the profile's prices; below zero is saved" },
   { title: "Allocation", sort: "replicas", hint: "Replicas × CPU, memory" },
   { title: "Version", className: "number" },
   { title: "Last decision", className: "number", sort: "updated" },
@@ -43,6 +44,7 @@ export class ListView {
   #order = { key: "attention", descending: true };
   #start = 0;
   #parts = null;
+  #lastLook = null;
   #reload;
 
   /** `reload()` asks for a refresh at once. */
@@ -97,6 +99,15 @@ export class ListView {
     ]);
   }
 
+  /** Decisions a second since the last look, to one digit; null at the first. */
+  #rate(server) {
+    const now = performance.now();
+    const before = this.#lastLook;
+    this.#lastLook = { at: now, decisions: server?.decisions ?? 0 };
+    if (!before || !server || server.decisions < before.decisions) return null;
+    return Math.round((server.decisions - before.decisions) / ((now - before.at) / 1000) * 10) / 10;
+  }
+
   #again() {
     this.#start = 0;
     this.#reload();
@@ -114,7 +125,9 @@ export class ListView {
 
   #draw(data) {
     const { filters, body, health, pages } = this.#parts;
-    refresh(health, data.counts, () => healthLine(data.counts));
+    const rate = this.#rate(data.server);
+    refresh(health, [data.counts, rate, data.server?.trainingBacklog, bytes(data.server?.databaseBytes), bytes(data.server?.diskFreeBytes)],
+      () => [...healthLine(data.counts), serverLine(data.server, rate)]);
     FILTERS.forEach((filter, i) => {
       const number = data.counts[filter.count];
       filters[i].setAttribute("aria-pressed", String(filter === this.#filter));
@@ -156,6 +169,17 @@ function healthLine(counts) {
     bad.length > 0 ? `Needs a look: ${bad.join(", ")}.` : "All quiet."), ` ${who}.${more}`];
 }
 
+/** The server's own state: decisions a second, what waits for training, and room on the disk. */
+function serverLine(server, rate) {
+  if (!server) return null;
+  const facts = [
+    isNumber(rate) && `${fixed(rate, 1)} decisions/s`,
+    server.trainingBacklog > 0 && `${plural(server.trainingBacklog, "application")} waiting for training`,
+    `${bytes(server.databaseBytes)} stored`, isNumber(server.diskFreeBytes) && `${bytes(server.diskFreeBytes)} free`,
+  ];
+  return element("small", { class: "server" }, ` ${facts.filter(Boolean).join(", ")}.`);
+}
+
 function applicationRow(item) {
   const window = item.window ?? {};
   const href = `#/app/${encodeURIComponent(item.name)}`;
@@ -167,13 +191,21 @@ function applicationRow(item) {
     stageBadge(item.stage), sourceBadge(item.source),
     element("span", { class: "figures" }, sparkline(window.rewards ?? [], `Rewards of the last episodes`),
       isNumber(window.reward) ? fixed(window.reward) : element("span", { class: "soft" }, NONE)),
-    comparison(window, whyNone(item)), violationsText(window),
+    comparison(window, whyNone(item)), violationsText(window), billText(window),
     [item.replicas === undefined ? NONE : allocationShort(item),
       item.atLimit ? element("span", { class: "badge limit", title: "As many replicas as the profile allows" }, "at limit") : null],
     item.modelVersion > 0 ? `v${item.modelVersion}` : NONE, timeNode(item.updated),
   ];
   const attention = item.source === "hold" || window.alarm || direction(window) === "worse";
   return row(COLUMNS, cells, attention ? "attention" : null);
+}
+
+/** What was allocated against what the rules wanted meanwhile: "−12 %". */
+export function billText({ bill, rulesBill } = {}) {
+  if (!isNumber(bill) || !isNumber(rulesBill) || rulesBill <= 0) return element("span", { class: "soft" }, NONE);
+  const share = Math.round((bill / rulesBill - 1) * 100);
+  return element("span", { class: `gain ${share < 0 ? "better" : share > 0 ? "worse" : "even"}`,
+    title: `${fixed(bill, 2)} an hour, the rules wanted ${fixed(rulesBill, 2)}` }, `${signed(share, 0)} %`);
 }
 
 /** The share of missed steps, marked when it is more than allowed. */

@@ -24,6 +24,11 @@ struct ApplicationFigures: Sendable {
     var comparison: Comparison?
     var policyEpisodes = 0
     var rulesEpisodes = 0
+    /// Money an hour over the window's episodes, of what ran and of what the rules wanted meanwhile; `nil` where not counted.
+    var bill: Double?
+    var rulesBill: Double?
+    /// Containers killed for memory within the window; `nil` when nobody told.
+    var oomKills: Int?
     /// Reason of an alarm raised within the window.
     var alarm: String?
     /// Of the last episodes, oldest first.
@@ -45,6 +50,10 @@ struct ApplicationFigures: Sendable {
         episodes = recent.count
         reward = Self.mean(recent.compactMap(\.reward))
         violations = Self.mean(recent.map(\.violations))
+        bill = Self.mean(recent.compactMap(\.bill))
+        rulesBill = Self.mean(recent.compactMap(\.rulesBill))
+        let kills = recent.compactMap(\.oomKills)
+        oomKills = kills.isEmpty ? nil : kills.reduce(0, +)
         let policy = newest.lazy.filter { $0.controller == .policy }.compactMap(\.reward).prefix(window)
         let rules = newest.lazy.filter { $0.controller != .policy }.compactMap(\.reward).prefix(window)
         policyEpisodes = policy.count

@@ -97,14 +97,14 @@ extension Database: DecisionSink {
         try db.cachedStatement(
             sql: """
                 INSERT INTO episode (application, number, started, ended, steps, closing, stage, actor, modelVersion,
-                    reward, rulesReward, violations)
-                SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+                    reward, rulesReward, violations, bill, rulesBill, oomKills)
+                SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
                 WHERE EXISTS (SELECT 1 FROM application WHERE id = ?1)
                 """
         ).execute(arguments: [
             episode.application, episode.number, episode.started, episode.ended, episode.steps, episode.closing,
             episode.stage.rawValue, episode.controller.rawValue, episode.modelVersion, episode.reward, episode.rulesReward,
-            episode.violations,
+            episode.violations, episode.bill, episode.rulesBill, episode.oomKills,
         ])
     }
 }
@@ -220,10 +220,12 @@ extension Database {
     }
 
     static func episode(_ row: Row) -> EpisodeSummary {
-        EpisodeSummary(
+        var summary = EpisodeSummary(
             application: row["application"], number: row["number"], started: row["started"], ended: row["ended"],
             steps: row["steps"], closing: row["closing"], stage: Stage(rawValue: row["stage"]) ?? .initialized,
             controller: EpisodeSummary.Controller(rawValue: row["actor"]) ?? .rules, modelVersion: row["modelVersion"],
             reward: row["reward"], rulesReward: row["rulesReward"], violations: row["violations"])
+        (summary.bill, summary.rulesBill, summary.oomKills) = (row["bill"], row["rulesBill"], row["oomKills"])
+        return summary
     }
 }

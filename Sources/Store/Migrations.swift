@@ -15,6 +15,7 @@ enum Migrations {
         ("m0007_freeze_up", PackageResources.m0007_freeze_up_sql),
         ("m0008_integrity", PackageResources.m0008_integrity_sql),
         ("m0009_blocks", PackageResources.m0009_blocks_sql),
+        ("m0010_bill", PackageResources.m0010_bill_sql),
     ]
 
     /// Who wrote a database.

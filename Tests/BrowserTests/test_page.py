@@ -124,14 +124,19 @@ class PageTests(unittest.TestCase):
             self.assertEqual(row[2], item["source"])
             self.assertEqual(row[3], f"{item['window']['reward']:.3f}")
             self.assertIn(f"{item['window']['violations'] * 100:.1f} %", row[5])
-            self.assertTrue(row[6].startswith(f"{item['replicas']} × {item['cpu']}, {item['memory']}"), row[6])
-            self.assertEqual("at limit" in row[6], item["atLimit"])
+            share = round((item["window"]["bill"] / item["window"]["rulesBill"] - 1) * 100)
+            self.assertEqual(row[6], f"{'−' if share < 0 else '+' if share > 0 else '±'}{abs(share)} %")
+            self.assertTrue(row[7].startswith(f"{item['replicas']} × {item['cpu']}, {item['memory']}"), row[7])
+            self.assertEqual("at limit" in row[7], item["atLimit"])
         # Where the rules act nothing is called better or worse than they are.
         self.assertEqual({row[4] for row, item in zip(drawn, said["items"]) if item["source"] != "policy"},
                          {"not compared"})
         health = self.browser.run("return document.querySelector('.health').innerText")
         self.assertEqual("All quiet." in health, said["counts"]["missing"] + said["counts"]["alarm"]
                          + said["counts"]["hold"] + said["counts"]["worse"] == 0, health)
+        self.browser.wait("document.querySelector('.health').innerText.includes('decisions/s')")
+        self.assertIn(" stored, ", health)
+        self.assertIn(" free.", health)
         self.quiet()
 
     def test_application_shows_what_the_api_says(self):
@@ -147,6 +152,58 @@ class PageTests(unittest.TestCase):
         self.browser.key("\ue014")
         self.browser.key("\ue011")
         self.assertIn("episode 1,", self.browser.run("return document.querySelector('.readout').textContent"))
+        self.quiet()
+
+    def test_a_dragged_range_stands_in_the_address(self):
+        self.show("#/app/shop-04", "document.querySelector('.chart svg .dot')")
+        self.browser.run("""
+            const svg = document.querySelector('.chart svg[data-key=plot]'), box = svg.getBoundingClientRect();
+            const at = (type, x) => svg.dispatchEvent(new PointerEvent(type, { clientX: box.left + x, clientY: box.top + 60,
+              button: 0, pointerId: 1, pointerType: 'mouse', bubbles: true }));
+            svg.setPointerCapture = () => {};
+            at('pointerdown', 60); at('pointermove', box.width / 2); at('pointerup', box.width * 0.7);""")
+        address = self.browser.run("return location.hash")
+        found = re.search(r"from=(\d+)&to=(\d+)$", address)
+        self.assertTrue(found, address)
+        first, last = int(found[1]), int(found[2])
+        self.assertLess(first, last)
+        label = "document.querySelector('.chart svg[data-key=plot]').getAttribute('aria-label')"
+        self.assertIn(f"Reward of episodes {first} to {last}", self.browser.run("return " + label))
+        # The same address shows the same.
+        self.show(address, f"document.querySelector('.chart svg .dot') && {label}.includes('episodes {first} to {last}')")
+        self.browser.run("[...document.querySelectorAll('.chart .chip')].find((chip) => chip.innerText === 'All').click()")
+        self.assertNotIn("from=", self.browser.run("return location.hash"))
+        self.quiet()
+
+    def test_a_decision_can_be_linked_to_and_knowledge_is_told(self):
+        said = self.server.ask("/v1/applications/shop-04/decisions?limit=10")["items"][-1]
+        self.show(f"#/app/shop-04?decision={said['id']}", "document.querySelector('.linked .verdict')")
+        known = self.server.ask("/v1/applications/shop-04")["knowledge"]
+        text = self.browser.run("return document.querySelector('.knowledge').innerText")
+        self.assertIn(f"{float('%.3g' % (known['cpuSecondsPerRequest'] * 1000)):g} ms of CPU", text)
+        self.assertIn(known["memoryFloor"], text)
+        self.quiet()
+
+    def test_what_people_did_is_marked_in_the_chart(self):
+        self.server.ask("/v1/applications/shop-05/mode", {"mode": "pause", "reason": "a mark"}, "PUT")
+        self.server.ask("/v1/applications/shop-05/mode", {"mode": "running", "reason": "over"}, "PUT")
+        self.show("#/app/shop-05", "document.querySelector('.chart .marker.control')")
+        self.quiet()
+
+    def test_the_guide_is_searched(self):
+        self.browser.open("about:blank")
+        self.browser.log()
+        self.browser.open(self.server.base + "/guide")
+        self.browser.type("#words", "three morning")
+        found = self.browser.wait("document.querySelector('#found a')?.innerText", 10)
+        self.assertEqual(found, "At three in the morning")
+        self.browser.open(self.server.base + "/guide/api")
+        self.browser.wait("document.querySelectorAll('#routes .route').length > 30", 10)
+        self.assertEqual(self.browser.run(AUDIT), [])
+        self.browser.look(400, 900)
+        self.browser.open(self.server.base + "/guide/operating")
+        wide = self.browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        self.assertEqual(wide, 0)
         self.quiet()
 
     def act(self, key, reason, **fields):
@@ -259,6 +316,47 @@ class PageTests(unittest.TestCase):
         self.assertIn("That token is not known", text)
         self.browser.run("import('/api.js').then((api) => api.setToken(''))")
         self.browser.log()
+
+
+class Busy(unittest.TestCase):
+    def test_it_draws_fast_and_forgets(self):
+        """Fifty rows that change all the time: frames a second, and memory after many refreshes."""
+        server, browser = Server(), Browser()
+        try:
+            self.busy(server, browser)
+        finally:
+            browser.close()
+            server.stop()
+
+    def busy(self, server, browser):
+        names = [f"busy-{i:02}" for i in range(50)]
+        for step in range(3):
+            server.observe(names, step)
+        browser.open(server.base + "/")
+        browser.wait(f"{ROWS}.length === 50")
+        browser.run("""
+            window.frames = 0; window.stop = false;
+            const count = () => { window.frames += 1; if (!window.stop) requestAnimationFrame(count); };
+            requestAnimationFrame(count);""")
+        begin, step = time.monotonic(), 3
+        while time.monotonic() - begin < 8:
+            server.observe(names, step)
+            step += 1
+            time.sleep(0.05)
+        frames = browser.run("window.stop = true; return window.frames") / (time.monotonic() - begin)
+        heap = "return performance.memory.usedJSHeapSize"
+        refresh = ("return new Promise(async (done) => { const { ListView } = await import('/list.js'); const view = new ListView(() => {});"
+                   "const signal = new AbortController().signal; for (let i = 0; i < 200; i += 1) { view.show(await view.load(signal)); }"
+                   "window.gc?.(); done(null); })")
+        browser.run(refresh)
+        before = browser.run(heap)
+        # Twelve hundred refreshes are an hour's.
+        for _ in range(5):
+            browser.run(refresh)
+        after = browser.run(heap)
+        print(f"{frames:.0f} frames/s with 50 rows changing; heap {before / 1e6:.1f} MB, after 1,000 refreshes {after / 1e6:.1f} MB")
+        self.assertGreater(frames, 30)
+        self.assertLess(after - before, 20e6)
 
 
 class ManyApplications(unittest.TestCase):

@@ -65,8 +65,21 @@ enum StatusCodec {
         json.member("standardError", comparison?.standardError)
         json.member("policyEpisodes", figures.policyEpisodes)
         json.member("rulesEpisodes", figures.rulesEpisodes)
+        json.member("bill", figures.bill)
+        json.member("rulesBill", figures.rulesBill)
+        json.member("oomKills", figures.oomKills)
         json.member("alarm", figures.alarm)
         json.array("rewards") { json in for reward in figures.rewards { json.element(reward) } }
+    }
+
+    /// What was identified of the application, into the object that is open.
+    static func write(_ knowledge: Knowledge, to json: inout JSONWriter) {
+        json.member("cpuSecondsPerRequest", knowledge.cpuSecondsPerRequest)
+        json.member("keptUtilization", knowledge.keptUtilization)
+        json.member("missedUtilization", knowledge.missedUtilization)
+        json.member("memoryNow", knowledge.memoryNow.map { Quantity.text(bytes: $0) })
+        json.member("memoryFull", knowledge.memoryFull.map { Quantity.text(bytes: $0) })
+        json.member("memoryFloor", knowledge.memoryFloor.map { Quantity.text(bytes: $0) })
     }
 
     /// Into the array that is open.

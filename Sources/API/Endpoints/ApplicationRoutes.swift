@@ -84,6 +84,7 @@ enum ApplicationRoutes {
             json.member("revision", agent.revision)
             json.member("profile", json: ProfileCodec.encode(agent.profile))
             json.member("status", json: status)
+            json.object("knowledge") { StatusCodec.write(agent.knowledge, to: &$0) }
             json.member("clock", api.clock.followsObservations ? "observed" : "wall")
         }
         return json.bytes

@@ -120,9 +120,7 @@ enum MetricsRoute {
             Double(api.recorder.failures.load(ordering: .relaxed)))
         page.family("aware_database_size_bytes", "gauge", "Bytes of the database and of its write-ahead log.")
         for (file, suffix) in [("database", ""), ("log", "-wal")] {
-            var info = stat()
-            guard stat(api.store.path + suffix, &info) == 0 else { continue }
-            page.sample("aware_database_size_bytes", [("file", file)], Double(info.st_size))
+            page.sample("aware_database_size_bytes", [("file", file)], Double(Disk.bytes(of: api.store.path + suffix)))
         }
     }
 

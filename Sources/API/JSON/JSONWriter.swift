@@ -123,6 +123,9 @@ struct JSONWriter: ~Copyable {
         name(key)
         append(integer: value)
     }
+    mutating func member(_ key: StaticString, _ value: Int?) {
+        if let value { member(key, value) } else { null(key) }
+    }
     mutating func member(_ key: StaticString, _ value: Bool) {
         name(key)
         append(text: value ? "true" : "false")

@@ -64,6 +64,12 @@ public struct EpisodeSummary: Sendable, Equatable {
     public var rulesReward: Double?
     /// Share of the steps that violated the objective.
     public var violations: Double
+    /// Money an hour for what ran, mean over the steps; and for what the rules wanted at the same observations. `nil` before
+    /// it was counted.
+    public var bill: Double?
+    public var rulesBill: Double?
+    /// Containers killed for memory; `nil` when nobody told.
+    public var oomKills: Int?
 
     public init(
         application: Int64, number: Int, started: Double, ended: Double, steps: Int, closing: Int64, stage: Stage,

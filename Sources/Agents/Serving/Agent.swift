@@ -197,6 +197,9 @@ public final class Agent: Sendable {
         }
     }
 
+    /// What was identified of the application.
+    public var knowledge: Knowledge { state.withLock { $0.knowledge } }
+
     public func status(_ active: ActivePolicy?) -> AgentStatus {
         state.withLock { state in
             AgentStatus(

@@ -48,6 +48,10 @@ struct AgentState: Sendable {
         var rewardSum = 0.0
         var rewards = 0
         var violations = 0
+        /// Money an hour, summed over the steps: of what ran, and of what the rules wanted.
+        var bill = 0.0
+        var rulesBill = 0.0
+        var oomKills: Int?
     }
     private(set) var running = Running()
 
@@ -62,6 +66,7 @@ struct AgentState: Sendable {
     }
 
     var profile: Profile { core.profile }
+    var knowledge: Knowledge { core.knowledge(at: lastTime ?? 0) }
     var lastDesired: Allocation? { core.lastAnswer }
 
     mutating func update(profile: Profile) { core.update(profile) }
@@ -122,6 +127,7 @@ struct AgentState: Sendable {
             running.rewards += 1
         }
         if perception.parts.violated { running.violations += 1 }
+        if let kills = perception.observation.oomKills { running.oomKills = (running.oomKills ?? 0) + kills }
     }
 
     /// What the policy wants; also computed while the rules act, as a shadow. `nil` without a usable policy.
@@ -166,11 +172,16 @@ struct AgentState: Sendable {
                     && (isDone || running.number <= controls.episodeEnded || mustStandDown(active)))
         else { return nil }
         let reward = running.rewards > 0 ? running.rewardSum / Double(running.rewards) : nil
-        let summary = EpisodeSummary(
+        var summary = EpisodeSummary(
             application: application, number: running.number, started: running.started, ended: now,
             steps: running.step, closing: closing, stage: running.stage, controller: running.controller,
             modelVersion: active?.version ?? 0, reward: reward, rulesReward: active?.rulesReward,
             violations: Double(running.violations) / Double(running.step))
+        if running.bill > 0 {
+            summary.bill = running.bill / Double(running.step)
+            summary.rulesBill = running.rulesBill / Double(running.step)
+        }
+        summary.oomKills = running.oomKills
         episodesFinished += 1
         episodeReward = reward
         running = Running(number: running.number + 1)
@@ -186,6 +197,8 @@ struct AgentState: Sendable {
 
     private mutating func remember(_ decision: Decision) {
         running.step += 1
+        running.bill += profile.bill.hourlyBill(decision.desired)
+        running.rulesBill += profile.bill.hourlyBill(decision.rules)
         decisions += 1
         decisionsBySource[decision.source.index] += 1
         lastSeq = decision.seq
@@ -257,6 +270,9 @@ struct AgentState: Sendable {
         writer.write(UInt32(clamping: running.rewards))
         writer.write(UInt32(clamping: running.violations))
         core.encode(into: &writer)
+        writer.write(running.bill)
+        writer.write(running.rulesBill)
+        writer.write(Int64(running.oomKills ?? -1))
         return writer.bytes
     }
 
@@ -286,5 +302,11 @@ struct AgentState: Sendable {
         running.rewards = Int(try reader.integer(UInt32.self))
         running.violations = Int(try reader.integer(UInt32.self))
         try core.decode(from: &reader, lastAnswer: lastAnswer, lastCurrent: lastCurrent)
+        // States of before the bill end here: an episode that was running then has none.
+        guard !reader.isAtEnd else { return }
+        running.bill = try reader.double()
+        running.rulesBill = try reader.double()
+        let kills = Int(try reader.integer(Int64.self))
+        running.oomKills = kills < 0 ? nil : kills
     }
 }
