@@ -54,7 +54,9 @@ export class ListView {
     const order = this.#order;
     const parts = [`limit=${ROWS}`, `sort=${order.key}`, `order=${order.descending ? "desc" : "asc"}`,
       `cursor=${this.#start}`, this.#filter.query, this.#text && `q=${encodeURIComponent(this.#text)}`];
-    const page = await read(`/v1/applications?${parts.filter(Boolean).join("&")}`, signal);
+    const [page, server] = await Promise.all([
+      read(`/v1/applications?${parts.filter(Boolean).join("&")}`, signal), read("/v1/server", signal)]);
+    page.server = server;
     // What stood here may have gone: back to the first page that has rows.
     if (page.items.length === 0 && this.#start > 0) {
       this.#start = 0;

@@ -24,6 +24,7 @@ public enum Routes {
         ReplayRoute.register(on: &router, api)
         OpenAPIRoute.register(on: &router)
         EventRoutes.register(on: &router, api)
+        ServerRoute.register(on: &router, api)
         HealthRoutes.register(on: &router, api)
         MetricsRoute.register(on: &router, api)
         PageRoutes.register(on: &router)

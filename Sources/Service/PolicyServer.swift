@@ -119,7 +119,11 @@ public final class PolicyServer: Sendable {
         server = Server(options: serverOptions, router: router)
         routes = router.routes
         api.attach(server)
-        addresses = try server.start(on: options.listen)
+        do {
+            addresses = try server.start(on: options.listen)
+        } catch let error as SocketError {
+            throw StartupError.cannotListen(error)
+        }
         trainer.start()
         api.isReady = true
     }

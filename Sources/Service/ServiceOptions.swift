@@ -35,9 +35,12 @@ public struct ServiceOptions: Sendable {
 /// Why a server does not start.
 public enum StartupError: Error, CustomStringConvertible {
     case noToken([ListenAddress])
+    case cannotListen(SocketError)
 
     public var description: String {
         switch self {
+        case .cannotListen(let error):
+            "--listen \(error.subject): \(String(cString: strerror(error.errno))). Stop what listens there, or give another address; port 0 takes any free one."
         case .noToken(let addresses):
             "Others can reach \(addresses.map { "\($0)" }.joined(separator: ", ")), and there is no token. Make one with `aware token create NAME --scope admin`, listen on 127.0.0.1, or say --insecure to let everyone do everything."
         }

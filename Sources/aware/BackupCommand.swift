@@ -1,6 +1,7 @@
 // `aware backup FILE`: a checked copy of a data folder's database, made while the server runs.
 
 import ArgumentParser
+import Recommender
 import Store
 
 struct BackupCommand: ParsableCommand {
@@ -12,10 +13,14 @@ struct BackupCommand: ParsableCommand {
     var file: String
     @Option(help: "Folder of the data file. (default: ./aware-data)")
     var data: String?
+    @Flag(help: "One JSON document on standard output.") var json = false
 
     func run() throws {
         let folder = data ?? CommonOptions.environment("DATA") ?? "./aware-data"
         let decisions = try Backup.make(of: folder, to: file)
-        print("\(file) has \(decisions) decisions, all checked.")
+        print(
+            json
+                ? JSON.object(["file": .string(file), "decisions": .integer(decisions)]).line
+                : "\(file) has \(decisions) decisions, all checked.")
     }
 }

@@ -38,6 +38,9 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Load from a file `minute,requests` or `second,requests` instead of the generator.")
     var trace: String?
 
+    @Flag(help: "The summary as one JSON document, the last line of standard output.")
+    var json = false
+
     @Flag(help: "Do not wait for the clock.")
     var fast = false
 
@@ -110,10 +113,10 @@ struct DemoCommand: AsyncParsableCommand {
             outcome = .failure(error)
         }
         interruption.cancel()
-        print(run.summary())
+        if !json { print(run.summary()) }
         try await service.stop()
         try outcome.get()
-        print("Look at it again: aware serve --data \(options.dataFolder)")
+        print(json ? run.json() : "Look at it again: aware serve --data \(options.dataFolder)")
     }
 
     private static func temporaryFolder() -> String {

@@ -57,6 +57,9 @@ final class DemoLoop: @unchecked Sendable {
         for application in applications { try application.register(with: client, usesBasePolicy: usesBasePolicy, savings: savings) }
         if !showsOneLine { print(Self.heading) }
         defer { if showsOneLine { print("") } }
+        let progress = ProgressLine()
+        if waits == nil { progress.begin("playing", total: steps) }
+        defer { if waits == nil { progress.finish() } }
         var step = 0
         while (steps == 0 || step < steps) && !isStopped.load(ordering: .relaxed) {
             if let update, update.step == step {
@@ -68,6 +71,7 @@ final class DemoLoop: @unchecked Sendable {
                 if waits(at: step) == nil, application.hasJustClosedAnEpisode { try client.waitUntilTrained(application.name) }
             }
             step += 1
+            if waits == nil { progress.advance(by: 1) }
             report(step)
             if let seconds = waits(at: step) { sleep(seconds) }
         }
@@ -166,6 +170,24 @@ final class DemoLoop: @unchecked Sendable {
                 EpisodeFigures.sum(all.lastRules)))
         lines.append("Violations, OOM kills, utilisation and bill (a core-hour 1, a GiB-hour 0.125) are those of the last \(Self.compared) episodes.")
         return lines.joined(separator: "\n")
+    }
+
+    /// The same as one JSON document.
+    func json() -> String {
+        func side(_ figures: [EpisodeFigures]) -> JSON {
+            let full = figures.filter { $0.steps == DemoApplication.episodeSteps }
+            func means(_ some: ArraySlice<EpisodeFigures>) -> JSON {
+                let sum = EpisodeFigures.sum(some)
+                let steps = Double(max(1, sum.steps))
+                return [
+                    "episodes": .integer(some.count), "reward": .number(sum.reward / steps), "violations": .number(Double(sum.violations) / steps),
+                    "oomKills": .integer(sum.oomKills), "cpuUtilization": .number(sum.cpu / steps), "billPerHour": .number(sum.bill / steps),
+                ]
+            }
+            return ["first": means(full.prefix(Self.compared)), "last": means(full.suffix(Self.compared))]
+        }
+        return JSON.array(
+            applications.map { ["application": .string($0.name), "service": side($0.learned), "rules": side($0.rules)] }).line
     }
 
     private static func row(

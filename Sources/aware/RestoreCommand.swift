@@ -1,6 +1,7 @@
 // `aware restore FILE`: puts a backup in the place of a data folder's database.
 
 import ArgumentParser
+import Recommender
 import Store
 
 struct RestoreCommand: ParsableCommand {
@@ -12,10 +13,15 @@ struct RestoreCommand: ParsableCommand {
     var file: String
     @Option(help: "Folder of the data file. (default: ./aware-data)")
     var data: String?
+    @Flag(help: "One JSON document on standard output.") var json = false
 
     func run() throws {
         let folder = data ?? CommonOptions.environment("DATA") ?? "./aware-data"
         let (old, decisions) = try Backup.restore(file, to: folder)
+        if json {
+            return print(
+                JSON.object(["folder": .string(folder), "decisions": .integer(decisions), "before": old.map { .string($0) } ?? .null]).line)
+        }
         print("\(folder) has the \(decisions) decisions of \(file).")
         if let old { print("What was there is now \(old).") }
     }

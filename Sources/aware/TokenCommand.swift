@@ -3,6 +3,7 @@
 import API
 import ArgumentParser
 import Foundation
+import Recommender
 
 struct TokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -60,8 +61,18 @@ struct TokenCommand: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the tokens, without their texts.")
 
         @OptionGroup var folder: Folder
+        @Flag(help: "One JSON document on standard output.") var json = false
 
         func run() throws {
+            if json {
+                let tokens = try TokenFile.read(folder.path).map { token -> JSON in
+                    [
+                        "name": .string(token.name), "scope": .string(token.scope.rawValue), "created": .string(Self.text(token.created)),
+                        "expires": token.expires.map { .string(Self.text($0)) } ?? .null,
+                    ]
+                }
+                return print(JSON.array(tokens).line)
+            }
             for token in try TokenFile.read(folder.path) {
                 let expiry = token.expires.map { "expires \(Self.text($0))" } ?? "does not expire"
                 print("\(token.name)  \(token.scope.rawValue)  made \(Self.text(token.created))  \(expiry)")

@@ -118,18 +118,9 @@ enum ApplicationList {
             json.member("nextCursor", next.map(String.init))
             json.member("total", found.count)
             json.object("counts") { count(rows, to: &$0) }
-            json.object("server") { server(api, to: &$0) }
             json.member("clock", api.clock.followsObservations ? "observed" : "wall")
         }
         return json.bytes
-    }
-
-    /// How the server itself is.
-    private static func server(_ api: APIContext, to json: inout JSONWriter) {
-        json.member("decisions", api.decide.metrics.durations.counts.reduce(0) { $0 + Int($1) })
-        json.member("trainingBacklog", api.trainer.backlog)
-        json.member("databaseBytes", Disk.bytes(of: api.store.path) + Disk.bytes(of: api.store.path + "-wal"))
-        json.member("diskFreeBytes", Disk.free(at: api.store.path))
     }
 
     /// Of all that match the search, whatever the filters.
