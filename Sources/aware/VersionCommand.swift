@@ -25,7 +25,9 @@ struct VersionCommand: ParsableCommand {
 
     /// Shared libraries that the loader has mapped into this process.
     private static func libraries() -> [String] {
-        let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
+        // Read to its end: such a file says of itself that it is empty.
+        let bytes = (try? FileHandle(forReadingAtPath: "/proc/self/maps")?.readToEnd()) ?? Data()
+        let maps = String(decoding: bytes, as: UTF8.self)
         let paths = maps.split(separator: "\n").compactMap { $0.split(separator: " ").last }.filter { $0.contains(".so") }
         return Set(paths.map { ($0.split(separator: "/").last).map(String.init) ?? "" }).sorted()
     }
