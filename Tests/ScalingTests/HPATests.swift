@@ -135,3 +135,20 @@ import Testing
         }
     }
 }
+
+@Suite struct RulesSizeTests {
+    /// Where the rules take over replicas of another size, their count is one of the size that they give.
+    @Test func theCountFitsTheSizeThatItComesWith() {
+        var rules = Rules(Profile(), options: Rules.Options(cpuTarget: 0.7, fixedCpu: 1024))
+        var observation = Observation(replicas: 4)
+        observation.cpuUtilization = 0.7
+        // 4 x 2048m at 70 % are 5.7 cores: 8 replicas of 1024m at 70 %.
+        let large = rules.recommend(
+            observation, current: Allocation(replicas: 4, cpuMillicores: 2048, memoryBytes: 1 << 30), time: 0)
+        #expect(large.replicas == 8 && large.cpuMillicores == 1024)
+        var same = Rules(Profile(), options: Rules.Options(cpuTarget: 0.7, fixedCpu: 1024))
+        let equal = same.recommend(
+            observation, current: Allocation(replicas: 4, cpuMillicores: 1024, memoryBytes: 1 << 30), time: 0)
+        #expect(equal.replicas == 4)
+    }
+}

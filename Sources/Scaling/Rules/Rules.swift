@@ -107,7 +107,8 @@ public struct Rules: Sendable {
         var next = current
         if options.mode != .vertical {
             next.replicas = hpa.recommend(
-                utilization: observation.cpuUtilization, target: options.cpuTarget, replicas: current.replicas,
+                utilization: observation.cpuUtilization.map { $0 * sizeRatio(current) }, target: options.cpuTarget,
+                replicas: current.replicas,
                 readyReplicas: observation.readyReplicas, profile: profile, time: time)
         }
         if let fixed = options.fixedCpu {
@@ -129,6 +130,14 @@ public struct Rules: Sendable {
             next.memoryBytes = Self.whole(estimate.target, unit: 1 << 20)
         }
         return profile.clamp(next)
+    }
+
+    /// What a use of the present size is of the size that the count comes with. Where the rules take over from somebody who
+    /// sized replicas otherwise, a count for the present size would be too few of the smaller one.
+    private func sizeRatio(_ current: Allocation) -> Double {
+        guard let fixed = options.fixedCpu, current.cpuMillicores > 0 else { return 1 }
+        let given = min(max(fixed, profile.cpu.min), profile.cpu.max)
+        return given > 0 ? Double(current.cpuMillicores) / Double(given) : 1
     }
 
     /// Whether a kill at this limit speaks against the rules' own target. Who gave less than that (a policy, a person)
