@@ -193,13 +193,19 @@ function applicationRow(item) {
     stageBadge(item.stage), sourceBadge(item.source),
     element("span", { class: "figures" }, sparkline(window.rewards ?? [], `Rewards of the last episodes`),
       isNumber(window.reward) ? fixed(window.reward) : element("span", { class: "soft" }, NONE)),
-    comparison(window, whyNone(item)), violationsText(window), billText(window),
+    comparison(window, whyNone(item)), [violationsText(window), killsBadge(window)], billText(window),
     [item.replicas === undefined ? NONE : allocationShort(item),
       item.atLimit ? element("span", { class: "badge limit", title: "As many replicas as the profile allows" }, "at limit") : null],
     item.modelVersion > 0 ? `v${item.modelVersion}` : NONE, timeNode(item.updated),
   ];
   const attention = item.source === "hold" || window.alarm || direction(window) === "worse";
   return row(COLUMNS, cells, attention ? "attention" : null);
+}
+
+/** Containers killed for memory within the window, where there were any. */
+function killsBadge({ oomKills } = {}) {
+  return oomKills > 0 ? element("span", { class: "badge alarm", title: "Containers killed for memory within the window" },
+    plural(oomKills, "OOM kill")) : null;
 }
 
 /** What was allocated against what the rules wanted meanwhile: "−12 %". */
