@@ -29,7 +29,7 @@ const COLUMNS = [
   { title: "Reward", className: "reward", sort: "reward", hint: "Mean step reward over the window, 0 to 1, and the last episodes" },
   { title: "Against the rules", sort: "difference", hint: "Difference of the window's means, ± one standard error" },
   { title: "Missed", className: "number", sort: "violations", hint: "Share of steps that missed the objective over the window; in bold with a mark when it is more than the profile allows" },
-  { title: "Bill", className: "number", hint: "What was allocated over the window against what the rules wanted meanwhile, at the profile's prices; below zero is saved" },
+  { title: "Bill", className: "number", hint: "What was allocated over the window against what the rules wanted meanwhile, at the profile's prices; below zero is saved. The rules at their defaults may miss more" },
   { title: "Allocation", sort: "replicas", hint: "Replicas × CPU, memory" },
   { title: "Version", className: "number" },
   { title: "Last decision", className: "number", sort: "updated" },
