@@ -15,7 +15,8 @@ import time
 
 from api_server import amount
 from controllers import Application
-from harness import NAMESPACE, Failed, Stack, check, deployment, wait
+import history
+from harness import NAMESPACE, Failed, Stack, check, deployment, free_port, wait
 
 
 def steady(rate):
@@ -274,6 +275,18 @@ def guide(stack):
           stack.object("deployments", "web")["metadata"]["annotations"]["aware.dev/mode"] == "off")
 
 
+def replay(stack):
+    """A workload's past in a real Prometheus is replayed: every query has an answer, and the model is the workload."""
+    said = history.replayed(stack.aware_binary, stack.folder, free_port())
+    model = said["model"]
+    check(f"12 ms of CPU a request: {model}", abs(model["cpuSecondsPerRequest"] / history.WORK - 1) < 0.02)
+    rows = {row["name"]: row for row in said["rows"]}
+    check(f"rows: {sorted(rows)}", len(rows) == 7)
+    measured, modelled = rows["yours, as measured"], rows["yours, in the model"]
+    check("two pods of a core for a day", abs(measured["coreHoursPerDay"] - 48) < 0.5)
+    check("the model says the same", abs(measured["billPerDay"] / modelled["billPerDay"] - 1) < 0.02)
+
+
 def thousand(stack):
     """1,000 workloads: at most 2 s of CPU and 8 queries an interval."""
     stack.create("deployments", deployment("many-0", 1, annotations={"aware.dev/mode": "shadow"}))
@@ -297,7 +310,7 @@ def main():
     if not shutil.which("prometheus"):
         print("cluster tests: skipped, there is no prometheus here (apt-get install prometheus)")
         return
-    tests = [kubectl_and_the_double, shadow, horizontal, both, vertical, conflicts, keda, guide, faults, leader]
+    tests = [kubectl_and_the_double, shadow, horizontal, both, vertical, conflicts, keda, guide, replay, faults, leader]
     if arguments.all:
         tests.append(thousand)
     with Stack(os.path.abspath(arguments.aware)) as stack:
