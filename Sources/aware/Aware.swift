@@ -10,7 +10,7 @@ struct Aware: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             ServeCommand.self, RecommendCommand.self, DemoCommand.self, ReplayCommand.self, EvaluateCommand.self, ReproduceCommand.self, TrainCommand.self, TokenCommand.self,
-            StatusCommand.self, TailCommand.self, ExportCommand.self, ImportTraceCommand.self, RoutesCommand.self, OpenAPICommand.self,
+            StatusCommand.self, TailCommand.self, ExportCommand.self, ImportCommand.self, ImportTraceCommand.self, RoutesCommand.self, OpenAPICommand.self,
             BackupCommand.self, RestoreCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 }

@@ -1,4 +1,4 @@
-// `aware export`: every decision of an application from a running server, as JSON lines or as CSV.
+// `aware export`: an application from a running server: every decision as JSON lines or CSV, or all that another server needs.
 
 import ArgumentParser
 import Foundation
@@ -10,14 +10,15 @@ struct ExportCommand: ParsableCommand {
         commandName: "export", abstract: "Write all decisions of an application, oldest first, as JSON lines or CSV.",
         discussion: """
             Reads from a running server, page by page, decisions with their observations and explanations. The CSV form is \
-            what `aware replay` reads. `aware backup` copies everything instead.
+            what `aware replay` reads. The form bundle is one JSON document with profile, acting weights and experience, for \
+            `aware import` on another server. `aware backup` copies everything instead.
             """)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable { case jsonl, csv }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case jsonl, csv, bundle }
 
     @Argument(help: "The application.") var application: String
     @OptionGroup var running: RunningServerOptions
-    @Option(help: "jsonl or csv.") var format = Format.jsonl
+    @Option(help: "jsonl, csv or bundle.") var format = Format.jsonl
     @Option(help: "The file to write, or - for standard output.") var output = "-"
     @Flag(help: "Replace a file that is there.") var force = false
 
@@ -36,7 +37,8 @@ struct ExportCommand: ParsableCommand {
     func run() throws {
         let lines: [String]
         do {
-            lines = try read(running.reader())
+            let reader = try running.reader()
+            lines = try format == .bundle ? [bundle(reader)] : read(reader)
         } catch let failure as ServerReader.Failure {
             throw CommandFailure(failure.description)
         }
@@ -48,20 +50,37 @@ struct ExportCommand: ParsableCommand {
         } catch {
             throw CommandFailure("--output \(output): the file cannot be written (\(error.localizedDescription)).")
         }
-        print("\(output): \(lines.count) decisions of \(application)")
+        print(format == .bundle ? "\(output): \(application)" : "\(output): \(lines.count) decisions of \(application)")
+    }
+
+    private func bundle(_ reader: ServerReader) throws -> String {
+        let path = "/v1/applications/\(RunningServerOptions.encoded(application))"
+        let document = try reader.get(path)
+        let version = document["status"]?["modelVersion"]?.integer ?? 0
+        let weights = version > 0 ? try reader.get("\(path)/models/\(version)/weights") : .null
+        let decisions: [JSON] = try decisions(reader) { $0 }
+        return JSON.object([
+            "format": .string(ApplicationBundle.format), "application": .string(application), "profile": document["profile"] ?? [:],
+            "weights": weights, "transitions": .array(ApplicationBundle.transitions(decisions.reversed())),
+        ]).line
     }
 
     /// Every decision as a line, newest first.
     private func read(_ reader: ServerReader) throws -> [String] {
+        try decisions(reader) { format == .jsonl ? $0.line : Self.row($0) }
+    }
+
+    /// Every decision, newest first, as `form` makes it.
+    private func decisions<T>(_ reader: ServerReader, _ form: (JSON) -> T) throws -> [T] {
         let path = "/v1/applications/\(RunningServerOptions.encoded(application))"
         let progress = ProgressLine()
         progress.begin("exporting", total: try reader.get(path)["status"]?["decisions"]?.integer ?? 0)
-        var lines: [String] = []
+        var lines: [T] = []
         var next = ""
         while true {
             let answer = try reader.get("\(path)/decisions?observation=true&limit=\(Self.page)\(next)")
             let items = answer["items"]?.array ?? []
-            for item in items { lines.append(format == .jsonl ? item.line : Self.row(item)) }
+            for item in items { lines.append(form(item)) }
             progress.advance(by: items.count)
             guard let cursor = answer["nextCursor"]?.string else { break }
             next = "&cursor=\(cursor)"

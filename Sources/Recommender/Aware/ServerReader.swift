@@ -1,4 +1,4 @@
-// Reads from a running server, for the commands that show it.
+// Reads from a running server and tells it things, for the commands.
 
 /// One connection to one server. Not thread-safe.
 public final class ServerReader {
@@ -27,9 +27,16 @@ public final class ServerReader {
         return document
     }
 
+    /// Sends a document; any status but 2xx is a failure.
+    public func send(_ method: String, _ path: String, _ body: String) throws(Failure) -> JSON {
+        let answer = try answer(path, method, body)
+        guard answer.isSuccess, let document = try? JSON.parse(answer.body) else { throw Self.failure(answer, base, path) }
+        return document
+    }
+
     /// Whatever is answered.
-    public func answer(_ path: String) throws(Failure) -> HTTPAnswer {
-        var request = HTTPRequest("GET", path)
+    public func answer(_ path: String, _ method: String = "GET", _ body: String? = nil) throws(Failure) -> HTTPAnswer {
+        var request = HTTPRequest(method, path, body: body)
         do {
             if let authorization = try credentials.identity().authorization {
                 request.headers.append(("Authorization", authorization))
@@ -45,7 +52,7 @@ public final class ServerReader {
         let advice =
             switch answer.status {
             case 401: " Give --token-file with a token of `aware token create`."
-            case 403: " The token's scope must be read or more."
+            case 403: " The token's scope does not suffice: read to look, admin to import."
             case 200..<300: " That is no answer of aware: is \(base) another server?"
             default: ""
             }
