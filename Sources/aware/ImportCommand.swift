@@ -12,7 +12,10 @@ enum ApplicationBundle {
     /// Steps to learn from: two decisions that follow each other, oldest first.
     static func transitions(_ decisions: [JSON]) -> [JSON] {
         zip(decisions, decisions.dropFirst()).compactMap { decision, following in
-            guard let before = observation(decision), let after = observation(following), let desired = decision["desired"] else { return nil }
+            guard let before = observation(decision), let after = observation(following), let desired = decision["desired"],
+                // Two within a millisecond are no step.
+                let begin = before["time"]?.string, let end = after["time"]?.string, begin < end
+            else { return nil }
             var transition: [String: JSON] = ["observation": before, "desired": desired, "next": after]
             if let reward = following["reward"] { transition["reward"] = reward }
             return .object(transition)
