@@ -71,7 +71,9 @@ extension Database {
         let old = state.withLock { $0.isClosed ? nil : $0.connections }
         guard let old else { return }
         do {
-            try old.close()
+            // Not closed: a reader that has just taken the old pool would read from a connection that is gone. It is let go
+            // with its last user, and until the new one is there reads go on. What writes refuses while there is a fault.
+            try? old.checkpointer.stop()
             let new = try connect()
             state.withLock { $0.connections = new }
             try keepChecksums(on: new)

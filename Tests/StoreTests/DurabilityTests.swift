@@ -6,6 +6,7 @@ import Foundation
 import GRDB
 import GRDBSQLite
 import Operations
+import Synchronization
 import Testing
 
 @testable import Store
@@ -135,6 +136,48 @@ import Testing
                 #expect(recovered == 60)
                 #expect(failed >= 50, "only \(failed) calls have failed")
                 print("\(kind == FAULTYDISK_SYNC ? "sync" : "write"): \(failed) failures, recovered \(recovered) of 60, nothing lost")
+            }
+        }
+        faultydisk_begin("")
+    }
+
+    /// A reader that has taken a connection keeps it, whatever the disk does meanwhile.
+    @Test func whoReadsWhileTheStoreIsOpenedAnewIsNotCutOff() async throws {
+        #expect(faultydisk_install(Self.marker) == SQLITE_OK)
+        try await withFolder { folder in
+            try await onThread {
+                let path = folder + "/readers"
+                faultydisk_begin(path)
+                let database = try Store.Database(folder: path, durability: .full, checkpointPages: 8)
+                var subject = try Subject(database, episodeSteps: 5)
+                let application = subject.agent.id
+                let isOver = Atomic(false)
+                let reads = Atomic(0)
+                let readers = DispatchGroup()
+                for _ in 0..<3 {
+                    DispatchQueue.global().async(group: readers) {
+                        while !isOver.load(ordering: .relaxed) {
+                            if (try? database.lastDecision(of: application)) != nil { reads.add(1, ordering: .relaxed) }
+                        }
+                    }
+                }
+                var (faults, seq): (Int, Int64) = (0, 0)
+                for _ in 0..<60 {
+                    faultydisk_fail(Int32(FAULTYDISK_SYNC), 1, 1, ResultCode.SQLITE_IOERR_FSYNC.rawValue)
+                    seq += 1
+                    let pending = subject.decide(seq: seq)
+                    do { try database.commit([pending]) } catch { faults += 1 }
+                    for _ in 0..<2000 where database.fault != nil { Thread.sleep(forTimeInterval: 0.001) }
+                    if let stored = try? database.agent(of: application, last: database.lastDecision(of: application)) {
+                        try subject.agent.restore(state: stored.state, decisions: stored.decisions, policy: nil)
+                    }
+                }
+                isOver.store(true, ordering: .relaxed)
+                readers.wait()
+                faultydisk_fail(0, 0, 0, 0)
+                #expect(faults >= 30 && database.fault == nil, "\(faults) faults")
+                #expect(reads.load(ordering: .relaxed) > 1000)
+                try database.shutDown()
             }
         }
         faultydisk_begin("")
