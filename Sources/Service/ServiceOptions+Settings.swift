@@ -72,11 +72,9 @@ extension ServiceOptions {
         func seconds(_ setting: Setting, _ otherwise: Double?) throws -> Double? {
             guard let given = settings.given(setting) else { return otherwise }
             if given.value == "forever" { return nil }
-            let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-            guard let unit = given.value.last.flatMap({ units[$0] }), let count = Double(given.value.dropLast()), count > 0,
-                count < 1e6
+            guard let seconds = TimeSpan.seconds(given.value)
             else { throw SettingError("\(given.phrase) is not a time such as 30d, 12h, 90m, or forever.") }
-            return count * unit
+            return seconds
         }
         let standard = Retention()
         var kept = Retention(

@@ -20,7 +20,7 @@ struct BackupCommand: ParsableCommand {
         let decisions = try Backup.make(of: folder, to: file)
         print(
             json
-                ? JSON.object(["file": .string(file), "decisions": .integer(decisions)]).line
+                ? JSON.object(["file": .string(file), "decisions": .integer(decisions)]).text
                 : "\(file) has \(decisions) decisions, all checked.")
     }
 }

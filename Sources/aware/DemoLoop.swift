@@ -187,7 +187,7 @@ final class DemoLoop: @unchecked Sendable {
             return ["first": means(full.prefix(Self.compared)), "last": means(full.suffix(Self.compared))]
         }
         return JSON.array(
-            applications.map { ["application": .string($0.name), "service": side($0.learned), "rules": side($0.rules)] }).line
+            applications.map { ["application": .string($0.name), "service": side($0.learned), "rules": side($0.rules)] }).text
     }
 
     private static func row(

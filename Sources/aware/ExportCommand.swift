@@ -19,20 +19,13 @@ struct ExportCommand: ParsableCommand {
     @Argument(help: "The application.") var application: String
     @OptionGroup var running: RunningServerOptions
     @Option(help: "jsonl, csv or bundle.") var format = Format.jsonl
-    @Option(help: "The file to write, or - for standard output.") var output = "-"
-    @Flag(help: "Replace a file that is there.") var force = false
+    @OptionGroup var target: OutputOptions
 
     private static let page = 500
     private static let columns = [
         "time", "requestRate", "cpuUtilization", "memoryUtilization", "latencySeconds", "replicas", "cpuLimit", "memoryLimit", "oomKills",
         "desiredReplicas", "desiredCpu", "desiredMemory", "episode", "step", "stage", "source", "modelVersion", "reason", "reward", "id",
     ]
-
-    func validate() throws {
-        guard output == "-" || force || !FileManager.default.fileExists(atPath: output) else {
-            throw ValidationError("--output \(output) is there already; --force replaces it.")
-        }
-    }
 
     func run() throws {
         let lines: [String]
@@ -43,14 +36,8 @@ struct ExportCommand: ParsableCommand {
             throw CommandFailure(failure.description)
         }
         let heading = format == .csv ? [Self.columns.joined(separator: ",")] : []
-        let text = Data(((heading + lines.reversed()).joined(separator: "\n") + "\n").utf8)
-        if output == "-" { return FileHandle.standardOutput.write(text) }
-        do {
-            try text.write(to: URL(fileURLWithPath: output), options: .atomic)
-        } catch {
-            throw CommandFailure("--output \(output): the file cannot be written (\(error.localizedDescription)).")
-        }
-        print(format == .bundle ? "\(output): \(application)" : "\(output): \(lines.count) decisions of \(application)")
+        guard try target.write((heading + lines.reversed()).joined(separator: "\n") + "\n") else { return }
+        print("\(target.output): " + (format == .bundle ? application : "\(lines.count) decisions of \(application)"))
     }
 
     private func bundle(_ reader: ServerReader) throws -> String {
@@ -62,12 +49,12 @@ struct ExportCommand: ParsableCommand {
         return JSON.object([
             "format": .string(ApplicationBundle.format), "application": .string(application), "profile": document["profile"] ?? [:],
             "weights": weights, "transitions": .array(ApplicationBundle.transitions(decisions.reversed())),
-        ]).line
+        ]).text
     }
 
     /// Every decision as a line, newest first.
     private func read(_ reader: ServerReader) throws -> [String] {
-        try decisions(reader) { format == .jsonl ? $0.line : Self.row($0) }
+        try decisions(reader) { format == .jsonl ? $0.text : Self.row($0) }
     }
 
     /// Every decision, newest first, as `form` makes it.
@@ -96,7 +83,7 @@ struct ExportCommand: ParsableCommand {
             switch json {
             case .string(let text)?: text.contains(",") ? "\"\(text)\"" : text
             case nil, .null?: ""
-            case let value?: value.line
+            case let value?: value.text
             }
         }
         func quantity(_ json: JSON?, _ read: (String) -> Int?) -> String {

@@ -4,6 +4,7 @@ import ArgumentParser
 import Experiments
 import Foundation
 import Recommender
+import Service
 
 struct HistoryOptions: ParsableArguments {
     @Argument(help: "A CSV file, an access log, an answer of Prometheus' query_range, - for standard input, or a Prometheus' URL.")
@@ -23,7 +24,7 @@ struct HistoryOptions: ParsableArguments {
     @Option(help: "With a URL: a file with a bearer token.") var prometheusTokenFile: String?
     @Option(help: "With a URL: a header, such as 'X-Scope-OrgID: team'. May be repeated.") var prometheusHeader: [String] = []
 
-    private var isURL: Bool { source.hasPrefix("http://") || source.hasPrefix("https://") }
+    private var isURL: Bool { ServerArguments.isURL(source) }
 
     private var further: [(measure: HistoryMeasure, flag: String, value: String?)] {
         [
@@ -48,11 +49,9 @@ struct HistoryOptions: ParsableArguments {
     }
 
     private func lastSeconds() throws -> Double {
-        let units = ["m": 60.0, "h": 3600, "d": 86_400, "w": 604_800]
-        guard let unit = last.last.flatMap({ units[String($0)] }), let number = Double(last.dropLast()),
-            number > 0, number * unit <= 366 * 86_400
+        guard let seconds = TimeSpan.seconds(last), seconds <= 366 * 86_400
         else { throw ValidationError("--last \(last) is no time up to a year, such as 14d, 12h or 90m.") }
-        return number * unit
+        return seconds
     }
 
     /// Reads it all. What cannot be read is told with its name, and what is expected there.
@@ -105,12 +104,9 @@ struct HistoryOptions: ParsableArguments {
         }
         if let requests { queries[.requestRate] = requests }
         for (measure, _, query) in further { if let query { queries[measure] = query } }
-        var access = PrometheusAccess(base: source.hasSuffix("/") ? String(source.dropLast()) : source)
+        var access = PrometheusAccess(base: source)
         access.tokenFile = prometheusTokenFile
-        access.options.headers = try prometheusHeader.map { text in
-            guard let colon = text.firstIndex(of: ":") else { throw CommandFailure("--prometheus-header \(text) is not NAME: VALUE.") }
-            return (String(text[..<colon]), text[text.index(after: colon)...].trimmingCharacters(in: .whitespaces))
-        }
+        access.options.headers = try prometheusHeader.map { try ServerArguments.pair($0, ":", "--prometheus-header") }
         let end = Date().timeIntervalSince1970
         let start = end - (try lastSeconds())
         let prometheus = PrometheusHistory(access)

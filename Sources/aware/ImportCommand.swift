@@ -63,12 +63,12 @@ struct ImportCommand: ParsableCommand {
         let path = "/v1/applications/\(RunningServerOptions.encoded(name))"
         do {
             let reader = try running.reader()
-            _ = try reader.send("PUT", path, profile.line)
+            _ = try reader.send("PUT", path, profile.text)
             var version = 0
             if let weights = bundle["weights"] {
                 let known = try reader.get(path + "/models?limit=1")["items"]?.array ?? []
                 version = (known.compactMap { $0["version"]?.integer }.max() ?? 0) + 1
-                _ = try reader.send("PUT", path + "/models/\(version)/weights", weights.line)
+                _ = try reader.send("PUT", path + "/models/\(version)/weights", weights.text)
             }
             let transitions = bundle["transitions"]?.array ?? []
             let progress = ProgressLine()
@@ -76,12 +76,12 @@ struct ImportCommand: ParsableCommand {
             var new = 0
             for start in stride(from: 0, to: transitions.count, by: Self.chunk) {
                 let part = transitions[start..<min(start + Self.chunk, transitions.count)]
-                let body = JSON.object(["controller": "aware", "transitions": .array(Array(part))]).line
+                let body = JSON.object(["controller": "aware", "transitions": .array(Array(part))]).text
                 new += try reader.send("POST", path + "/transitions", body)["new"]?.integer ?? 0
                 progress.advance(by: part.count)
             }
             progress.finish()
-            if json { return print(JSON.object(["application": .string(name), "version": .integer(version), "transitions": .integer(new)]).line) }
+            if json { return print(JSON.object(["application": .string(name), "version": .integer(version), "transitions": .integer(new)]).text) }
             print("\(name): its profile, \(new) new steps to learn from" + (version > 0 ? ", and version \(version); POST \(path)/models/\(version)/promote puts it on duty" : ""))
         } catch let failure as ServerReader.Failure {
             throw CommandFailure(failure.description)

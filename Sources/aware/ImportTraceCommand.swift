@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import Experiments
-import Foundation
+import Recommender
 
 struct ImportTraceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,15 +14,11 @@ struct ImportTraceCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var history: HistoryOptions
-    @Option(help: "The file to write, or - for standard output.") var output = "-"
-    @Flag(help: "Replace a file that is there.") var force = false
+    @OptionGroup var target: OutputOptions
     @Flag(help: "What was written, as one JSON document on standard output.") var json = false
 
     func validate() throws {
-        if json, output == "-" { throw ValidationError("--json tells of a file: give --output FILE.") }
-        guard output == "-" || force || !FileManager.default.fileExists(atPath: output) else {
-            throw ValidationError("--output \(output) is there already; --force replaces it.")
-        }
+        if json, target.output == "-" { throw ValidationError("--json tells of a file: give --output FILE.") }
     }
 
     func run() async throws {
@@ -34,14 +30,11 @@ struct ImportTraceCommand: AsyncParsableCommand {
             let requests = rates.reduce(0, +) * 60 / Double(History.subSteps)
             lines.append("\(minute),\((requests * 1000).rounded() / 1000)")
         }
-        let text = Data((lines.joined(separator: "\n") + "\n").utf8)
         for note in past.notes { progress.say(note) }
-        if output == "-" { return FileHandle.standardOutput.write(text) }
-        do {
-            try text.write(to: URL(fileURLWithPath: output), options: .atomic)
-        } catch {
-            throw CommandFailure("--output \(output): the file cannot be written (\(error.localizedDescription)).")
-        }
-        print(json ? "{\"file\":\"\(output)\",\"minutes\":\(past.minuteCount)}" : "\(output): \(past.minuteCount) minutes")
+        guard try target.write(lines.joined(separator: "\n") + "\n") else { return }
+        print(
+            json
+                ? JSON.object(["file": .string(target.output), "minutes": .integer(past.minuteCount)]).text
+                : "\(target.output): \(past.minuteCount) minutes")
     }
 }

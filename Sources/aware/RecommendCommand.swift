@@ -107,13 +107,13 @@ struct RecommendCommand: AsyncParsableCommand {
 
     func recommendOptions() throws -> RecommendOptions {
         var options = RecommendOptions()
-        options.server = try http(CommonOptions.environment("SERVER") ?? server, "--server", ca: serverCa)
+        options.server = try ServerArguments.options(CommonOptions.environment("SERVER") ?? server, "--server", ca: serverCa)
         if let file = tokenFile { options.credentials = Credentials(.tokenFile(file)) }
         options.prometheus = PrometheusAccess(base: prometheus)
-        options.prometheus.options = try http(prometheus, "--prometheus", ca: prometheusCa)
+        options.prometheus.options = try ServerArguments.options(prometheus, "--prometheus", ca: prometheusCa)
         options.prometheus.tokenFile = prometheusTokenFile
-        options.prometheus.options.headers = try prometheusHeader.map { try pair($0, ":", "--prometheus-header") }
-        options.prometheus.parameters = try prometheusParameter.map { try pair($0, "=", "--prometheus-parameter") }
+        options.prometheus.options.headers = try prometheusHeader.map { try ServerArguments.pair($0, ":", "--prometheus-header") }
+        options.prometheus.parameters = try prometheusParameter.map { try ServerArguments.pair($0, "=", "--prometheus-parameter") }
         let names = labels.split(separator: ",").map(String.init)
         guard names.count == 3 else { throw CommandFailure("--labels \(labels) is not three names with commas between them.") }
         (options.labels.namespace, options.labels.pod, options.labels.container) = (names[0], names[1], names[2])
@@ -137,21 +137,5 @@ struct RecommendCommand: AsyncParsableCommand {
         }
         options.identity = "\(ProcessInfo.processInfo.hostName)_\(UUID().uuidString.prefix(8))"
         return options
-    }
-
-    private func http(_ url: String, _ flag: String, ca: String?) throws -> HTTPOptions {
-        guard url.hasPrefix("http://") || url.hasPrefix("https://"), URL(string: url)?.host != nil else {
-            throw CommandFailure("\(flag) \(url) is no URL such as http://aware:8080.")
-        }
-        var options = HTTPOptions(base: url)
-        options.tls.caFile = ca
-        return options
-    }
-
-    private func pair(_ text: String, _ separator: Character, _ flag: String) throws -> (name: String, value: String) {
-        guard let place = text.firstIndex(of: separator), place != text.startIndex else {
-            throw CommandFailure("\(flag) \(text) is not NAME\(separator)VALUE.")
-        }
-        return (String(text[..<place]), String(text[text.index(after: place)...].drop { $0 == " " }))
     }
 }

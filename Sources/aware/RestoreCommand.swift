@@ -20,7 +20,7 @@ struct RestoreCommand: ParsableCommand {
         let (old, decisions) = try Backup.restore(file, to: folder)
         if json {
             return print(
-                JSON.object(["folder": .string(folder), "decisions": .integer(decisions), "before": old.map { .string($0) } ?? .null]).line)
+                JSON.object(["folder": .string(folder), "decisions": .integer(decisions), "before": old.map { .string($0) } ?? .null]).text)
         }
         print("\(folder) has the \(decisions) decisions of \(file).")
         if let old { print("What was there is now \(old).") }

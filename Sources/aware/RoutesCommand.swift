@@ -29,7 +29,7 @@ struct RoutesCommand: ParsableCommand {
         }
         routes.sort { ($0.path, $0.method) < ($1.path, $1.method) }
         if json {
-            print(JSON.array(routes.map { ["method": .string($0.method), "path": .string($0.path), "summary": .string($0.summary)] }).line)
+            print(JSON.array(routes.map { ["method": .string($0.method), "path": .string($0.path), "summary": .string($0.summary)] }).text)
         } else {
             let width = routes.map(\.path.count).max() ?? 0
             for route in routes {

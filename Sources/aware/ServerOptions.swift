@@ -11,7 +11,7 @@ struct RunningServerOptions: ParsableArguments {
     var base: String { server ?? CommonOptions.environment("SERVER") ?? "http://127.0.0.1:8080" }
 
     func validate() throws {
-        guard base.hasPrefix("http://") || base.hasPrefix("https://"), URL(string: base)?.host != nil else {
+        guard ServerArguments.isURL(base) else {
             throw ValidationError("--server \(base) is no URL such as http://127.0.0.1:8080.")
         }
     }
@@ -27,25 +27,5 @@ struct RunningServerOptions: ParsableArguments {
     /// A name as a part of a path.
     static func encoded(_ name: String) -> String {
         name.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed.subtracting(CharacterSet(charactersIn: "/?#"))) ?? name
-    }
-}
-
-extension JSON {
-    /// As one line of JSON.
-    var line: String {
-        switch self {
-        case .null: "null"
-        case .bool(let value): "\(value)"
-        case .integer(let value): "\(value)"
-        case .number(let value): "\(value)"
-        case .string(let text): JSON.quoted(text)
-        case .array(let elements): "[" + elements.map(\.line).joined(separator: ",") + "]"
-        case .object(let members):
-            "{" + members.sorted { $0.key < $1.key }.map { "\(JSON.quoted($0.key)):\($0.value.line)" }.joined(separator: ",") + "}"
-        }
-    }
-
-    private static func quoted(_ text: String) -> String {
-        (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
     }
 }

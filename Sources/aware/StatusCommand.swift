@@ -36,7 +36,7 @@ struct StatusCommand: ParsableCommand {
         let list = try reader.get("/v1/applications?sort=attention&limit=\(limit)")
         let killSwitch = try? reader.get("/v1/killswitch")
         if json {
-            print(JSON.object(["ready": .bool(ready.isSuccess), "readiness": .string(ready.text), "killSwitch": killSwitch ?? .null, "applications": list]).line)
+            print(JSON.object(["ready": .bool(ready.isSuccess), "readiness": .string(ready.text), "killSwitch": killSwitch ?? .null, "applications": list]).text)
             return ready.isSuccess
         }
         let counts = list["counts"]
@@ -72,7 +72,7 @@ struct StatusCommand: ParsableCommand {
         let decisions = try reader.get(path + "/decisions?limit=\(min(limit, 100))&observation=true")
         let events = try reader.get("/v1/events?limit=5&application=\(RunningServerOptions.encoded(name))")
         if json {
-            print(JSON.object(["application": document, "decisions": decisions, "events": events]).line)
+            print(JSON.object(["application": document, "decisions": decisions, "events": events]).text)
             return true
         }
         let status = document["status"]

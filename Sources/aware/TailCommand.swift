@@ -72,13 +72,13 @@ struct TailCommand: AsyncParsableCommand {
             if new > Self.decisionsMax { Self.say("\(name): \(new - Self.decisionsMax) decisions are skipped") }
             let path = "/v1/applications/\(RunningServerOptions.encoded(name))/decisions?observation=true&limit=\(min(new, Self.decisionsMax))"
             for decision in try reader.get(path)["items"]?.array ?? [] where !changes || Self.changesSomething(decision) {
-                found.append((decision["time"]?.string ?? "", json ? decision.line : DecisionSentence.text(decision)))
+                found.append((decision["time"]?.string ?? "", json ? decision.text : DecisionSentence.text(decision)))
             }
         }
         let filter = application.map { "&application=\(RunningServerOptions.encoded($0))" } ?? ""
         let events = try reader.get("/v1/events?limit=50\(filter)")["items"]?.array ?? []
         for event in events where state.hasLooked && (event["id"]?.integer ?? 0) > state.lastEvent {
-            found.append((event["time"]?.string ?? "", json ? event.line : DecisionSentence.event(event)))
+            found.append((event["time"]?.string ?? "", json ? event.text : DecisionSentence.event(event)))
         }
         state.lastEvent = max(state.lastEvent, events.compactMap { $0["id"]?.integer }.max() ?? 0)
         state.hasLooked = true

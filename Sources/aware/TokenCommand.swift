@@ -71,7 +71,7 @@ struct TokenCommand: ParsableCommand {
                         "expires": token.expires.map { .string(Self.text($0)) } ?? .null,
                     ]
                 }
-                return print(JSON.array(tokens).line)
+                return print(JSON.array(tokens).text)
             }
             for token in try TokenFile.read(folder.path) {
                 let expiry = token.expires.map { "expires \(Self.text($0))" } ?? "does not expire"

@@ -35,6 +35,19 @@ import Testing
         }
     }
 
+    /// The guide's page on Kubernetes has every command and every line of a table of `deploy/kubernetes/README.md`.
+    @Test func theGuideSaysWhatTheReadmeOfTheManifestsSays() throws {
+        let readme = try String(
+            contentsOf: Self.folder.appendingPathComponent("../deploy/kubernetes/README.md"), encoding: .utf8)
+        let page = try String(contentsOf: Self.folder.appendingPathComponent("guide-kubernetes.html"), encoding: .utf8)
+            .replacing("&quot;", with: "\"").replacing("&lt;", with: "<").replacing("&gt;", with: ">").replacing("&amp;", with: "&")
+        func words(_ text: String) -> String { text.replacing(/<[^<>]*>/, with: "").filter { !" |`\n".contains($0) } }
+        let said = words(page)
+        let lines = readme.split(separator: "\n").filter { $0.hasPrefix("kubectl ") || ($0.hasPrefix("| ") && !$0.hasPrefix("|---")) }
+        #expect(lines.count > 25)
+        for line in lines { #expect(said.contains(words(String(line))), "not in the guide: \(line)") }
+    }
+
     /// Links of the guide lead to pages, headings and routes that exist.
     @Test func theGuidesLinksLeadSomewhere() throws {
         let pages = Dictionary(uniqueKeysWithValues: PublicFiles.all.map { ($0.path, String(decoding: $0.bytes, as: UTF8.self)) })

@@ -48,9 +48,10 @@ struct AgentState: Sendable {
         var rewardSum = 0.0
         var rewards = 0
         var violations = 0
-        /// Money an hour, summed over the steps: of what ran, and of what the rules wanted.
-        var bill = 0.0
-        var rulesBill = 0.0
+        /// Money an hour, summed over the steps: of what ran, and of what the rules wanted. `nil` in an episode that began before
+        /// they were counted.
+        var bill: Double? = 0
+        var rulesBill: Double? = 0
         var oomKills: Int?
     }
     private(set) var running = Running()
@@ -177,10 +178,8 @@ struct AgentState: Sendable {
             steps: running.step, closing: closing, stage: running.stage, controller: running.controller,
             modelVersion: active?.version ?? 0, reward: reward, rulesReward: active?.rulesReward,
             violations: Double(running.violations) / Double(running.step))
-        if running.bill > 0 {
-            summary.bill = running.bill / Double(running.step)
-            summary.rulesBill = running.rulesBill / Double(running.step)
-        }
+        summary.bill = running.bill.map { $0 / Double(running.step) }
+        summary.rulesBill = running.rulesBill.map { $0 / Double(running.step) }
         summary.oomKills = running.oomKills
         episodesFinished += 1
         episodeReward = reward
@@ -197,8 +196,9 @@ struct AgentState: Sendable {
 
     private mutating func remember(_ decision: Decision) {
         running.step += 1
-        running.bill += profile.bill.hourlyBill(decision.desired)
-        running.rulesBill += profile.bill.hourlyBill(decision.rules)
+        let prices = profile.bill
+        running.bill? += prices.hourlyBill(decision.desired)
+        running.rulesBill? += prices.hourlyBill(decision.rules)
         decisions += 1
         decisionsBySource[decision.source.index] += 1
         lastSeq = decision.seq
@@ -302,10 +302,10 @@ struct AgentState: Sendable {
         running.rewards = Int(try reader.integer(UInt32.self))
         running.violations = Int(try reader.integer(UInt32.self))
         try core.decode(from: &reader, lastAnswer: lastAnswer, lastCurrent: lastCurrent)
-        // States of before the bill end here: an episode that was running then has none.
-        guard !reader.isAtEnd else { return }
-        running.bill = try reader.double()
-        running.rulesBill = try reader.double()
+        // States of before the bill end here.
+        guard !reader.isAtEnd else { return (running.bill, running.rulesBill) = (nil, nil) }
+        running.bill = try reader.optionalDouble()
+        running.rulesBill = try reader.optionalDouble()
         let kills = Int(try reader.integer(Int64.self))
         running.oomKills = kills < 0 ? nil : kills
     }
