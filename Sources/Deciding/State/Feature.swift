@@ -15,7 +15,7 @@ extension StateEncoder {
     /// Length of the vector.
     public static let count = 82
 
-    private static let recencyAt = features.firstIndex { $0.name == "recency.up" } ?? 0
+    private static let recencyAt = features.firstIndex { $0.name == "recency.up" }!
 
     /// How recent the last change of replicas and of a limit is, 0...1 each, in a vector of this version.
     static func recency(in state: UnsafeBufferPointer<Float>) -> (replicas: Float, size: Float) {

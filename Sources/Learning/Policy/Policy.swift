@@ -65,11 +65,11 @@ public final class Policy: Sendable {
     public func decide(
         observation: UnsafeBufferPointer<Float>, embedding: UnsafeBufferPointer<Float> = .empty,
         mask: UnsafeBufferPointer<UInt8> = .empty, memory: UnsafeMutableBufferPointer<Float> = .empty,
-        bias: UnsafeBufferPointer<Float> = .empty, scratch: PolicyScratch,
+        scratch: PolicyScratch,
         sampling generator: inout RandomGenerator, exploration: Float = 0
     ) {
         let isUsable = evaluate(
-            observation: observation, embedding: embedding, mask: mask, memory: memory, bias: bias, scratch: scratch)
+            observation: observation, embedding: embedding, mask: mask, memory: memory, bias: .empty, scratch: scratch)
         guard isUsable else { return fallBack(mask: mask, memory: memory, scratch: scratch) }
         var offset = 0
         for head in shape.heads.indices {

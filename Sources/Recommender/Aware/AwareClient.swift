@@ -99,7 +99,19 @@ final class AwareClient {
         _ = try send("PUT", "/v1/applications/\(application)", profile)
     }
 
-    private func send(_ method: String, _ path: String, _ body: String? = nil) throws(AwareFailure) -> JSON {
+    /// The document that is answered; any status but 2xx is a failure.
+    func send(_ method: String, _ path: String, _ body: String? = nil) throws(AwareFailure) -> JSON {
+        let answer = try answer(method, path, body)
+        let document = try? JSON.parse(answer.body)
+        guard answer.isSuccess, let document else {
+            let detail = document?["detail"]?.string ?? String(answer.text.prefix(200))
+            throw AwareFailure(status: answer.status, description: "aware answered \(answer.status): \(detail)")
+        }
+        return document
+    }
+
+    /// Whatever is answered.
+    func answer(_ method: String, _ path: String, _ body: String? = nil) throws(AwareFailure) -> HTTPAnswer {
         var request = HTTPRequest(method, path, body: body)
         let answer: HTTPAnswer
         do {
@@ -111,10 +123,6 @@ final class AwareClient {
             throw AwareFailure(status: 0, description: "\(error)")
         }
         if answer.status == 401 { credentials.refused() }
-        guard answer.isSuccess, let document = try? JSON.parse(answer.body) else {
-            let detail = (try? JSON.parse(answer.body))?["detail"]?.string ?? String(answer.text.prefix(200))
-            throw AwareFailure(status: answer.status, description: "aware answered \(answer.status): \(detail)")
-        }
-        return document
+        return answer
     }
 }

@@ -36,8 +36,8 @@ public final class PrometheusHistory {
     ) -> [String: String] {
         // Rates over five minutes, so that slow scrapes have two samples in them.
         let window = "5m"
-        let safe = "[bcdfghjklmnpqrstvwxz2456789]"
-        let pods = "\(labels.namespace)=\"\(namespace)\",\(labels.pod)=~\"\(workload)-(\(safe){1,10}-\(safe){5}|[0-9]{1,4})\""
+        let (deployment, statefulSet) = TrafficPreset.podSuffixes
+        let pods = "\(labels.namespace)=\"\(namespace)\",\(labels.pod)=~\"\(workload)-(\(deployment)|\(statefulSet))\""
         let own = [pods, labels.matchers].filter { !$0.isEmpty }.joined(separator: ",")
         let containers = "\(own),\(labels.container)!=\"\",\(labels.container)!=\"POD\""
         // Only the elements of this workload, whatever the preset called it before.

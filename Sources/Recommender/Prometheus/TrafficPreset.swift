@@ -42,6 +42,9 @@ public struct TrafficPreset: Sendable, Equatable {
 
     /// Alphabet of generated names (apimachinery util/rand): no vowels, so that no words come about.
     private static let safe = "[bcdfghjklmnpqrstvwxz2456789]"
+    /// What controllers append to a workload's name for its pods: two generated parts for a deployment's, a number for a
+    /// stateful set's.
+    static let podSuffixes = (deployment: "\(safe){1,10}-\(safe){5}", statefulSet: "[0-9]{1,4}")
 
     /// - Parameter pods: labels that name namespace and pod.
     private func named(_ expression: String, _ pods: MetricLabels) -> String {
@@ -58,8 +61,8 @@ public struct TrafficPreset: Sendable, Equatable {
             // A stateful set's pods end in an ordinal; a deployment's in two generated parts, which overrides.
             replace(
                 replace(
-                    replace(expression, "workload", pods.pod, "$1", "(.+)-[0-9]{1,4}"), "workload", pods.pod, "$1",
-                    "(.+)-\(Self.safe){1,10}-\(Self.safe){5}"), "namespace", pods.namespace)
+                    replace(expression, "workload", pods.pod, "$1", "(.+)-\(Self.podSuffixes.statefulSet)"), "workload", pods.pod, "$1",
+                    "(.+)-\(Self.podSuffixes.deployment)"), "namespace", pods.namespace)
         }
     }
 
