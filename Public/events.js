@@ -29,12 +29,17 @@ const REASONS = {
   PromotedByHand: "An operator put a version on duty.",
   ResetRequested: "An operator had it begin anew.",
   WeightsImported: "Weights came from outside.",
+  FirstRecord: "The first record of this workload asks for another setting of the rules.",
+  DayRecorded: "The last day asks for another setting.",
+  MissedObjective: "The objective was missed too often: the setting is more careful now.",
+  TakenBack: "An operator took the last calibration back.",
 };
 
-const KINDS = { alarm: "Alarm", control: "Control", damage: "Damage", loss: "Loss", promotion: "Version", import: "Import", judgement: "Judged" };
+const KINDS = { alarm: "Alarm", control: "Control", damage: "Damage", loss: "Loss", promotion: "Version", import: "Import", calibration: "Calibrated", judgement: "Judged" };
 /** The figures that say most, in this order. */
 const FIGURES = { judgedDifference: "difference to the rules", judgedError: "its error", policy: "policy", rules: "rules", mean: "mean",
-  threshold: "threshold", windows: "windows", judgedViolations: "missed", judgedRulesViolations: "missed by the rules" };
+  threshold: "threshold", windows: "windows", judgedViolations: "missed", judgedRulesViolations: "missed by the rules",
+  judgedViolationsBefore: "missed before" };
 
 /** One entry of the timeline. */
 export function eventItem(event) {
@@ -42,10 +47,11 @@ export function eventItem(event) {
   const what = isStage && event.from !== event.to ? [stageBadge(event.from), " → ", stageBadge(event.to)]
     : element("strong", {}, KINDS[event.kind] ?? words(event.kind));
   const version = ["judgement", "promotion", "import"].includes(event.kind) && event.to ? ` v${event.to}` : "";
+  const setting = event.kind === "calibration" ? ` ${event.to}` : "";
   const episode = isNumber(event.episode) ? ` episode ${count(event.episode)}, ` : " ";
   const sentence = event.kind === "control" ? `${event.from}: ${event.to}. ${event.reason}` : REASONS[event.reason] ?? words(event.reason);
   const figures = Object.entries(FIGURES).filter(([key]) => isNumber(event.figures?.[key]) && event.figures[key] !== 0)
     .slice(0, 4).map(([key, title]) => `${title} ${fixed(event.figures[key])}`);
-  return element("li", {}, element("p", {}, what, version, element("span", { class: "soft" }, episode, timeNode(event.time))),
+  return element("li", {}, element("p", {}, what, version, setting, element("span", { class: "soft" }, episode, timeNode(event.time))),
     element("p", {}, sentence, figures.length > 0 ? element("span", { class: "soft" }, ` (${figures.join(", ")})`) : null));
 }

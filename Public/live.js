@@ -8,7 +8,7 @@ export function listen(happened) {
   let timer = null;
   const stream = new EventSource("/v1/events");
   const soon = () => { timer ??= setTimeout(() => { timer = null; happened(); }, PAUSE_MS); };
-  for (const kind of ["transition", "alarm", "judgement", "promotion", "control", "import", "damage", "loss"]) {
+  for (const kind of ["transition", "alarm", "judgement", "calibration", "promotion", "control", "import", "damage", "loss"]) {
     stream.addEventListener(kind, soon);
   }
   // The browser tries again by itself, but not after a refusal; and a tab that nobody sees needs no stream.

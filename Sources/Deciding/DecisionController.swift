@@ -73,6 +73,9 @@ public struct DecisionController {
     /// What was recorded; complete after `finish`.
     public var episode: Episode? { recorder?.episode }
 
+    /// Sets rules and thrift from the next decision on.
+    public mutating func calibrate(_ calibration: Calibration?) { core.calibrate(calibration) }
+
     /// What should run from now on.
     public mutating func decide(_ observation: Observation, current: Allocation) -> Allocation {
         let perception = perceive(observation, current: current)

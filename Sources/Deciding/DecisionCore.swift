@@ -14,8 +14,10 @@ public struct DecisionCore: Sendable {
     private let choiceCount: Int
 
     public private(set) var profile: Profile
-    /// How the rules are set, but for the CPU size, which follows what the owner configured.
+    /// How the rules are set in an experiment; `nil` as served.
     private var ruleOptions: Rules.Options?
+    /// What the application's own record told of how its profile is to be carried out; `nil` before.
+    public private(set) var calibration: Calibration?
 
     var checker = ObservationChecker()
     var guards = GuardState()
@@ -32,7 +34,7 @@ public struct DecisionCore: Sendable {
     public internal(set) var lastAnswer: Allocation?
 
     /// - Parameters:
-    ///   - options: of the rules; `nil` takes the profile's `fallback`.
+    ///   - options: of the rules; `nil` takes the profile's `fallback`, or the calibration.
     ///   - fixedCpu: what the owner configured, when that is known before the first observation.
     public init(
         _ profile: Profile, space: ActionSpace = .standard, options: Rules.Options? = nil, fixedCpu: Int? = nil
@@ -55,11 +57,19 @@ public struct DecisionCore: Sendable {
         configureRules()
     }
 
-    /// The rules do not size CPU (HPA's metric depends on it), so they need to know what the owner had configured:
+    /// Sets rules and thrift from the next observation on; `nil` goes back to what the profile says.
+    public mutating func calibrate(_ calibration: Calibration?) {
+        guard calibration != self.calibration else { return }
+        self.calibration = calibration
+        configureRules()
+    }
+
+    /// The rules do not size CPU by its use (HPA's metric depends on it), so they need to know what the owner had configured:
     /// without it they could not undo what a policy did to it.
     mutating func configureRules() {
-        rules.options = ruleOptions ?? Rules.Options(profile)
+        rules.options = ruleOptions ?? Rules.Options(profile, calibration, configuredCpu: configuredCpu)
         if rules.options.fixedCpu == nil { rules.options.fixedCpu = configuredCpu }
+        encoder.thrift = profile.fallback.calibrate ? calibration?.thrift : nil
     }
 
     // MARK: Perceive

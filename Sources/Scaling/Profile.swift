@@ -78,10 +78,16 @@ public struct Profile: Sendable, Equatable {
         public init() {}
     }
 
-    /// Targets of the rules: HPA's CPU utilisation and VPA's margin over the memory estimate.
+    /// Targets of the rules: HPA's CPU utilisation and VPA's margin over the memory estimate; and whether and how far they may
+    /// be fitted to the application's own record.
     public struct Fallback: Sendable, Equatable {
         public var cpuTarget = 0.7
+        /// The least that a calibration may choose.
         public var memoryMargin = 0.15
+        public var calibrate = true
+        /// What a calibration may choose as `cpuTarget`.
+        public var cpuTargetMin = 0.3
+        public var cpuTargetMax = 0.9
 
         public init() {}
     }

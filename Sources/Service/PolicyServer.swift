@@ -61,7 +61,7 @@ public final class PolicyServer: Sendable {
         let registry = AgentRegistry()
         let trainer = Trainer(
             store: database, table: table, base: try Policy(decoding: BasePolicy.bytes), encoder: try shippedEncoder(),
-            threads: options.trainerThreads, seed: options.seed, log: log)
+            threads: options.trainerThreads, budget: options.trainingBudget, seed: options.seed, log: log)
         let directory = ApplicationDirectory(
             registry: registry, table: table, store: database, trainer: trainer, form: ProfileCodec.text,
             seed: options.seed)

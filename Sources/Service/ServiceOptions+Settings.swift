@@ -37,6 +37,7 @@ extension ServiceOptions {
         if let seconds = try settings.number(.drainDelay, Double.self, in: 0...60) {
             drainDelay = .milliseconds(Int(seconds * 1000))
         }
+        if let budget = try settings.number(.trainingBudget, Double.self, in: 0...10_000) { trainingBudget = budget }
         security = try Self.security(settings)
         capacity = try Self.capacity(settings)
         retention = try Self.retention(settings)

@@ -16,6 +16,8 @@ public struct ServiceOptions: Sendable {
     public var seed: UInt64 = 1
     /// Event loops; one core is left to training.
     public var loops = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
+    /// CPU that learning on may take of an application that is served, in milliseconds an hour.
+    public var trainingBudget = 50.0
     public var trainerThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     /// In a simulation the observations carry the time; in production the machine's clock does.
     public var followsObservedTime = false

@@ -24,7 +24,8 @@ public struct Setting: Sendable, Equatable {
 
     public static let all: [Setting] = [
         listen, data, seed, loops, durability, tokenFile, tokens, requireToken, trustLoopback, insecure, allowHost,
-        rateLimit, capacityCPU, capacityMemory, clock, drainDelay, keepSteps, keepEpisodes, keepSize, logLevel, logFormat,
+        rateLimit, capacityCPU, capacityMemory, clock, drainDelay, keepSteps, keepEpisodes, keepSize, trainingBudget, logLevel,
+        logFormat,
     ]
 
     public static let listen = Setting(
@@ -71,6 +72,9 @@ public struct Setting: Sendable, Equatable {
     public static let keepEpisodes = Setting("keep-episodes", "TIME", "400d", "How long episodes are kept.")
     public static let keepSize = Setting(
         "keep-size", "SIZE", "10GiB", "Size of the data file beyond which the oldest decisions go, such as 10GiB, or none.")
+    public static let trainingBudget = Setting(
+        "training-budget", "MS", "50",
+        "CPU that learning on may take of an application that is served, in milliseconds an hour; 0 to 10000, 0 for none.")
     public static let logLevel = Setting(
         "log-level", "LEVEL", "notice", "What the log tells: trace, debug, info, notice, warning, error or critical.")
     public static let logFormat = Setting("log-format", "FORMAT", "text", "How the log is written: text or json.")

@@ -39,6 +39,7 @@ struct CommonOptions: ParsableArguments {
     @Option(help: Setting.keepSteps.argument) var keepSteps: String?
     @Option(help: Setting.keepEpisodes.argument) var keepEpisodes: String?
     @Option(help: Setting.keepSize.argument) var keepSize: String?
+    @Option(help: Setting.trainingBudget.argument) var trainingBudget: String?
     @Option(help: Setting.logLevel.argument) var logLevel: String?
     @Option(help: Setting.logFormat.argument) var logFormat: String?
 
@@ -51,7 +52,8 @@ struct CommonOptions: ParsableArguments {
             (.trustLoopback, trustLoopback ? "true" : nil), (.insecure, insecure ? "true" : nil),
             (.allowHost, allowHost.isEmpty ? nil : allowHost.joined(separator: ",")), (.rateLimit, rateLimit),
             (.capacityCPU, capacityCpu), (.capacityMemory, capacityMemory), (.clock, clock), (.drainDelay, drainDelay),
-            (.keepSteps, keepSteps), (.keepEpisodes, keepEpisodes), (.keepSize, keepSize), (.logLevel, logLevel),
+            (.keepSteps, keepSteps), (.keepEpisodes, keepEpisodes), (.keepSize, keepSize),
+            (.trainingBudget, trainingBudget), (.logLevel, logLevel),
             (.logFormat, logFormat),
         ]
         for (setting, value) in given { if let value { flags[setting.name] = value } }

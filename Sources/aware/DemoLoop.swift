@@ -68,7 +68,10 @@ final class DemoLoop: @unchecked Sendable {
             }
             for application in applications {
                 try application.advance(with: client)
-                if waits(at: step) == nil, application.hasJustClosedAnEpisode { try client.waitUntilTrained(application.name) }
+                if application.hasJustClosedAnEpisode {
+                    if waits(at: step) == nil { try client.waitUntilTrained(application.name) }
+                    try application.followCalibration(client)
+                }
             }
             step += 1
             if waits == nil { progress.advance(by: 1) }

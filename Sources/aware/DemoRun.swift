@@ -41,7 +41,7 @@ struct EpisodeFigures {
     }
 }
 
-/// One simulated application under aware, and its twin under the rules.
+/// One simulated application under aware, and its twin under the rules, which are set as aware has calibrated them.
 final class DemoApplication {
     let name: String
     private let application: SyntheticApplication
@@ -102,6 +102,11 @@ final class DemoApplication {
         rules[rules.count - 1].add(twin.advance(load: load))
     }
 
+    /// Sets the twin's rules as the service has set its own.
+    func followCalibration(_ client: DecisionClient) throws {
+        twin.calibrate(try client.calibration(of: name, configuredCpu: twin.configuredCpu))
+    }
+
     /// Whether the decision just made closed an episode.
     var hasJustClosedAnEpisode: Bool { step > 1 && (step - 1) % Self.episodeSteps == 0 }
 
@@ -114,11 +119,15 @@ private struct TwinUnderRules {
     private var cluster: Cluster
     private var rules: DecisionController
     private var observation = Observation(replicas: 0)
+    let configuredCpu: Int
 
     init(_ cluster: Cluster) {
         self.cluster = cluster
-        rules = DecisionController(rulesOf: cluster.profile)
+        configuredCpu = cluster.allocation.cpuMillicores
+        rules = DecisionController(rulesOf: cluster.profile, fixedCpu: configuredCpu)
     }
+
+    mutating func calibrate(_ calibration: Calibration?) { rules.calibrate(calibration) }
 
     mutating func apply(_ update: WorkloadUpdate) { cluster.service = cluster.service.applying(update) }
 

@@ -109,7 +109,7 @@ import Testing
                 ("PUT", "/pin", #"{"replicas": 3, "cpu": 1, "memory": "1Gi"}"#), ("DELETE", "/pin", "{}"),
                 ("PUT", "/mode", #"{"mode": "pause"}"#), ("PUT", "/stage", #"{"stage": "offline"}"#),
                 ("POST", "/retrain", "{}"), ("POST", "/reset", #"{"reason": "  "}"#), ("POST", "/approve", "{}"),
-                ("POST", "/models/1/promote", "{}"),
+                ("DELETE", "/calibration", "{}"), ("POST", "/models/1/promote", "{}"),
             ] {
                 let answer = try await server.send(method, path + route, body)
                 #expect(answer.status == 422 && answer.errorPointers == ["/reason"], "\(route): \(answer.text)")
@@ -171,6 +171,8 @@ import Testing
             #expect(answer.status == 200, "\(answer.text)")
             answer = try await server.send("POST", path + "/reset", #"{"reason": "again"}"#)
             #expect(answer.status == 200 && answer.integer("/modelVersion") == 0, "\(answer.text)")
+            answer = try await server.send("DELETE", path + "/calibration", #"{"reason": "a test"}"#)
+            #expect(answer.status == 409 && answer.text.contains("not calibrated"), "\(answer.text)")
             #expect(try await server.send("POST", path + "/models/1/promote", #"{"reason": "a test"}"#).status == 404)
             #expect(try await server.send("POST", path + "/models/x/promote", #"{"reason": "a test"}"#).status == 404)
             let audit = try await server.send("GET", "/v1/audit?kind=reset")

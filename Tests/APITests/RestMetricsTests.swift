@@ -58,7 +58,7 @@ import Testing
             #expect(mistakes.isEmpty, "\(mistakes)")
             let wanted = [
                 "aware_decisions_total", "aware_decision_duration_seconds", "aware_guard_interventions_total",
-                "aware_stage", "aware_reward", "aware_rules_reward", "aware_training_updates_total",
+                "aware_stage", "aware_reward", "aware_rules_reward", "aware_training_updates_total", "aware_training_cpu_seconds_total",
                 "aware_training_backlog", "aware_commits_total", "aware_database_size_bytes",
                 "aware_http_request_duration_seconds", "aware_kill_switch", "process_resident_memory_bytes",
                 "process_cpu_seconds_total", "process_open_fds",

@@ -1,4 +1,5 @@
 // Whole lives of agents in the cluster simulator: promotion by the judge, a change of workload, quiet, sabotage, holds.
+// The rules are as their profile sets them, but for the last test.
 //
 // AWARE_LIFE_FOLDER=DIR runs the long forms (1,000 quiet episodes in ten lives) and leaves a plot and the events of the
 // life with the changed workload in DIR.
@@ -18,10 +19,12 @@ import Testing
     private static let folder = ProcessInfo.processInfo.environment["AWARE_LIFE_FOLDER"]
     private static let applications = SyntheticApplication.split(seed: 1).test
 
-    private static func life(_ index: Int, usesBase: Bool, seed: UInt64? = nil) throws -> SimulatedLife {
+    private static func life(_ index: Int, usesBase: Bool, isCalibrated: Bool = false, seed: UInt64? = nil) throws -> SimulatedLife {
         let application = applications[index]
+        var profile = application.profile
+        profile.fallback.calibrate = isCalibrated
         return try SimulatedLife(
-            application, profile: application.profile, base: usesBase ? try Policy(decoding: BasePolicy.bytes) : nil,
+            application, profile: profile, base: usesBase ? try Policy(decoding: BasePolicy.bytes) : nil,
             seed: seed ?? UInt64(index + 1))
     }
 
@@ -30,7 +33,8 @@ import Testing
     @Test func theBasePolicyActsOnlyAfterItWasJudgedBetterThanTheRules() throws {
         let life = try Self.life(1, usesBase: true)
         #expect(try life.live(atMost: 20) { $0.stage == .serving } != nil)
-        let judgement = try #require(life.events.first { $0.kind == "judgement" })
+        let ready = try #require(life.events.firstIndex { $0.to == "online" })
+        let judgement = try #require(life.events[...ready].last { $0.kind == "judgement" })
         let (difference, error) = (
             try #require(judgement.figures["judgedDifference"]), try #require(judgement.figures["judgedError"])
         )
@@ -86,7 +90,7 @@ import Testing
         #expect(try life.episode().controller == .rules)
         #expect(try life.live(atMost: 60) { $0.stage == .serving } != nil, "retrained")
         for _ in 0..<40 { try life.episode() }
-        #expect(life.rewards.suffix(40).reduce(0) { $0 + $1.served - $1.rules } > 0)
+        #expect(life.rewards.suffix(40).reduce(0) { $0 + $1.servedValue - $1.rulesValue } > 0)
         try Self.report(life, change, after: 80)
     }
 
@@ -121,7 +125,7 @@ import Testing
             let life = try Self.life(index, usesBase: true)
             _ = try life.live(atMost: 60) { $0.stage == .serving }
             for _ in 0..<200 { try life.episode() }
-            let rules = life.rewards.suffix(200).filter { $0.controller == .control }.reduce(0) { $0 + $1.rules } / 20
+            let rules = life.rewards.suffix(200).filter { $0.controller != .policy }.map(\.rules).mean
             let measured = try #require(life.table.activePolicy(of: 1)?.rulesReward)
             #expect(abs(measured - rules) < 0.01, "\(index): \(measured) against \(rules) under the rules alone")
         }
@@ -131,13 +135,14 @@ import Testing
     @Test func withoutControlEpisodesTheRulesRewardIsModelled() throws {
         var profile = Self.applications[1].profile
         profile.controlEpisodes = false
+        profile.fallback.calibrate = false
         let life = try SimulatedLife(
             Self.applications[1], profile: profile, base: try Policy(decoding: BasePolicy.bytes), seed: 2)
         _ = try #require(try life.live(atMost: 60) { $0.stage == .serving })
-        let before = life.events.count
+        let before = Self.transitions(life).count
         for _ in 0..<220 { try life.episode() }
         #expect(life.rewards.suffix(220).allSatisfy { $0.controller == .policy })
-        #expect(life.events.count == before, "\(life.events.dropFirst(before).map(SimulatedLife.line))")
+        #expect(Self.transitions(life).count == before, "\(life.events.map(SimulatedLife.line))")
         let rules = life.rewards.suffix(200).reduce(0) { $0 + $1.rules } / 200
         let modelled = try #require(life.table.activePolicy(of: 1)?.rulesReward)
         #expect(abs(modelled - rules) < 0.02, "\(modelled) against \(rules)")
@@ -184,6 +189,18 @@ import Testing
         #expect(try life.live(atMost: 3) { $0.stage == .offline } != nil)
         #expect(try life.live(atMost: 40) { $0.stage == .serving } != nil)
         #expect(life.table.activePolicy(of: 1)?.version == 1, "rolled back to the version that had proved itself")
+    }
+
+    /// Rules that are calibrated every day in a simulator of the application are as good as the base policy on these generated
+    /// loads, which have no season that it could know: over ten applications and 200 episodes its value was 0.012 above theirs
+    /// (0.04 is a tenth of the bill), -0.0002 without application 8. So either may act; what must not happen is that it costs.
+    @Test(arguments: [2, 7]) func againstCalibratedRulesNothingIsLost(_ index: Int) throws {
+        let life = try Self.life(index, usesBase: true, isCalibrated: true)
+        for _ in 0..<100 { try life.episode() }
+        let lost = life.rewards.dropFirst(20).map { $0.rulesValue - $0.servedValue }.mean
+        #expect(lost < 0.03, "\(index): \(lost)")
+        #expect(Self.transitions(life).count { $0.from == "serving" } <= 1)
+        #expect(life.events.contains { $0.kind == "calibration" })
     }
 
     /// Random weights do one thing for ever. Most starve the application; some give it all there is, and the reward of

@@ -1,5 +1,5 @@
 // One agent's life in the cluster simulator, as fast as it can be computed: the real agent, trainer and lifecycle, a
-// store in memory, and beside it a twin of the application that the rules alone control under the same load.
+// store in memory, and beside it a twin of the application that the same calibrated rules alone control under the same load.
 
 @testable import Deciding
 import Foundation
@@ -103,6 +103,7 @@ final class SimulatedLife {
             }
             let load = Self.load(&generator, scale)
             let outcome = cluster.step(desired: decision.desired, load: load)
+            rules.calibrate(agent.calibration)
             let twinDesired = rules.decide(twinObservation, current: twin.allocation)
             let twinOutcome = twin.step(desired: twinDesired, load: load)
             observation = outcome.observation

@@ -56,6 +56,12 @@ public enum ProfileCodec {
             var inner = ObjectReader(fallback, at: "/fallback")
             if let x = inner.number("cpuTarget", in: 0.01...1) { profile.fallback.cpuTarget = x }
             if let x = inner.number("memoryMargin", in: 0...10) { profile.fallback.memoryMargin = x }
+            if let x = inner.boolean("calibrate") { profile.fallback.calibrate = x }
+            if let x = inner.number("cpuTargetMin", in: 0.01...1) { profile.fallback.cpuTargetMin = x }
+            if let x = inner.number("cpuTargetMax", in: 0.01...1) { profile.fallback.cpuTargetMax = x }
+            if profile.fallback.cpuTargetMin > profile.fallback.cpuTargetMax {
+                inner.complain("cpuTargetMin", "conflict", "cpuTargetMin is above cpuTargetMax.")
+            }
             close(&inner, into: &reader)
         }
         readContainers(&reader, &profile)
@@ -240,6 +246,9 @@ public enum ProfileCodec {
             json.object("fallback") {
                 $0.member("cpuTarget", profile.fallback.cpuTarget)
                 $0.member("memoryMargin", profile.fallback.memoryMargin)
+                $0.member("calibrate", profile.fallback.calibrate)
+                $0.member("cpuTargetMin", profile.fallback.cpuTargetMin)
+                $0.member("cpuTargetMax", profile.fallback.cpuTargetMax)
             }
             json.array("containers") { for name in profile.containers { $0.element(name) } }
         }

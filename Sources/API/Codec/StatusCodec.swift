@@ -44,6 +44,7 @@ enum StatusCodec {
                 json.member("atLimit", allocation.replicas >= agent.profile.maxReplicas)
             }
             json.member("objective", objective(agent.profile))
+            json.object("rules") { write(active?.calibration, agent.profile, to: &$0) }
             json.object("window") { write(figures, isActing: isActing(status, overrides), to: &$0) }
             json.array("overrides") { write(overrides, to: &$0) }
         }
@@ -70,6 +71,16 @@ enum StatusCodec {
         json.member("oomKills", figures.oomKills)
         json.member("alarm", figures.alarm)
         json.array("rewards") { json in for reward in figures.rewards { json.element(reward) } }
+    }
+
+    /// How the rules are set, into the object that is open.
+    private static func write(_ calibration: Calibration?, _ profile: Profile, to json: inout JSONWriter) {
+        let options = Rules.Options(profile, calibration, configuredCpu: calibration?.ofConfigured)
+        json.member("calibrated", profile.fallback.calibrate && calibration != nil)
+        json.member("cpuTarget", options.cpuTarget)
+        json.member("memoryMargin", options.memoryMargin)
+        json.member("cpu", calibration?.cpuMillicores == nil ? nil : options.fixedCpu.map { Quantity.text(millicores: $0) })
+        json.member("thrift", profile.fallback.calibrate ? calibration?.thrift : nil)
     }
 
     /// What was identified of the application, into the object that is open.

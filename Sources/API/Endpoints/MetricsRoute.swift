@@ -56,6 +56,9 @@ enum MetricsRoute {
         page.counter(
             "aware_training_updates_total", "Model versions that were trained.",
             Double(api.trainer.updates.load(ordering: .relaxed)))
+        page.counter(
+            "aware_training_cpu_seconds_total", "CPU that training has taken.",
+            Double(api.trainer.cpuTime.load(ordering: .relaxed)) / 1e9)
         page.gauge("aware_training_backlog", "Applications that wait for training.", Double(api.trainer.backlog))
         store(api, &page)
         server(api.server.statistics, &page)

@@ -1,4 +1,4 @@
-// An operator's commands to an application's training: stage, retrain, reset, promote.
+// An operator's commands to an application's training: stage, retrain, reset, promote, take a calibration back.
 
 import Agents
 import HTTPServer
@@ -21,6 +21,9 @@ enum TrainingRoutes {
             IdempotentRoute.once(api) { request, response in
                 order(api, request, &response, "reset", read: { _ in }) { _, _ in (.reset, "{}") }
             })
+        router.add(.delete, "/v1/applications/{app}/calibration") { request, response in
+            order(api, request, &response, "calibration.remove", read: { _ in }) { _, _ in (.uncalibrate, "{}") }
+        }
         let promote: Handler = { request, response in
             let text = request.parameter(1)
             return order(api, request, &response, "promote", read: { _ in }) { agent, _ in

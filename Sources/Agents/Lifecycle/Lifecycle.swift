@@ -17,6 +17,9 @@ public struct Lifecycle: Sendable, Equatable {
     /// What a policy is judged to earn: on recorded or shadow episodes, or in a fitted simulator.
     public struct Estimate: Sendable, Equatable {
         public var mean: Double
+        /// The same against the rules, which is what a paired comparison tells: then `mean` follows what is measured of the
+        /// rules; `nil` where `mean` stands by itself.
+        public var difference: Double?
         public var standardError: Double
         /// Independent windows (episodes) that it rests on.
         public var windows: Int
@@ -30,9 +33,11 @@ public struct Lifecycle: Sendable, Equatable {
         var isConclusive: Bool { isJudged && windows >= estimateWindowsMin }
 
         public init(
-            mean: Double, standardError: Double, windows: Int, explores: Bool = true, isJudged: Bool = true
+            mean: Double, difference: Double? = nil, standardError: Double, windows: Int, explores: Bool = true,
+            isJudged: Bool = true
         ) {
             self.mean = mean
+            self.difference = difference
             self.standardError = standardError
             self.windows = windows
             self.explores = explores
@@ -49,6 +54,9 @@ public struct Lifecycle: Sendable, Equatable {
     public static let onlineDeadBand = 0.05
     /// A serving policy is left alone within this of the rules, or of the profile's threshold.
     public static let servingDeadBand = 0.01
+    /// Where the judge alone speaks against it: about five per cent of the bill. The rules are calibrated on the record that he
+    /// judges by, so they look somewhat better there than they are.
+    public static let judgedDeadBand = 0.02
     /// ... and within this share of what it used to earn: the paper's retraining threshold (AWARE, USENIX ATC 2023).
     public static let dropShare = 0.026
     /// Standard errors by which a policy must be below the rules. Tests are made after every episode, so two would
@@ -141,6 +149,8 @@ public struct Lifecycle: Sendable, Equatable {
             rules.append(rulesReward, size: 2 * size)
             rulesInStage += 1
         }
+        var candidateEstimate = candidateEstimate
+        if let difference = candidateEstimate?.difference, rules.count > 0 { candidateEstimate?.mean = rules.mean + difference }
         var events = alarms(policyReward ?? rulesReward, observationsAreConstant)
         // A constant world teaches nothing: no conclusion is drawn while an alarm stands.
         let isTrusted = repetitions + 1 < Self.constantEpisodes && !observationsAreConstant
@@ -171,6 +181,12 @@ public struct Lifecycle: Sendable, Equatable {
     public mutating func versionChanged() {
         policy.removeAll()
         settled = RunningStatistics()
+    }
+
+    /// The rules are set otherwise from now on, and are judged to earn so much more by it.
+    public mutating func rulesChanged(by difference: Double) {
+        guard difference.isFinite else { return }
+        rules.shift(by: difference)
     }
 
     /// An episode turned out to have earned something else. What has left the windows already stays as it was.
@@ -256,7 +272,7 @@ public struct Lifecycle: Sendable, Equatable {
     private mutating func judgedBelowRules(_ estimate: Estimate?) -> Transition? {
         guard let estimate, estimate.isConclusive, policy.count > 1 else { return nil }
         let threshold = rules.mean - (stage == .online && estimate.explores ? Self.onlineTolerance : 0)
-        let margin = max(Self.servingDeadBand, Self.rulesErrors * estimate.standardError)
+        let margin = max(Self.judgedDeadBand, Self.rulesErrors * estimate.standardError)
         guard policy.mean < threshold, estimate.mean < threshold - margin else { return nil }
         defer { demotions += 1 }
         return move(to: .offline, .judgedBelowRules, estimate: estimate, threshold: threshold)

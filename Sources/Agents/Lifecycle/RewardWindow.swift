@@ -28,6 +28,8 @@ struct RewardWindow: Sendable, Equatable {
         return true
     }
 
+    mutating func shift(by difference: Double) { values = values.map { $0 + difference } }
+
     var mean: Double { values.mean }
     var deviation: Double { values.deviation }
 

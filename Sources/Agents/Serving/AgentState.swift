@@ -67,6 +67,7 @@ struct AgentState: Sendable {
     }
 
     var profile: Profile { core.profile }
+    var calibration: Calibration? { core.calibration }
     var knowledge: Knowledge { core.knowledge(at: lastTime ?? 0) }
     var lastDesired: Allocation? { core.lastAnswer }
 
@@ -153,6 +154,7 @@ struct AgentState: Sendable {
         let stage = active?.stage ?? (profile.bootstrap ? .offline : .online)
         running.started = now
         running.stage = stage
+        core.calibrate(active?.calibration)
         if profile.algorithm == .rules || profile.actuation == .observe || stage == .offline
             || active?.policy == nil
         {
@@ -273,6 +275,8 @@ struct AgentState: Sendable {
         writer.write(running.bill)
         writer.write(running.rulesBill)
         writer.write(Int64(running.oomKills ?? -1))
+        writer.write(core.calibration != nil)
+        core.calibration?.encode(into: &writer)
         return writer.bytes
     }
 
@@ -308,5 +312,7 @@ struct AgentState: Sendable {
         running.rulesBill = try reader.optionalDouble()
         let kills = Int(try reader.integer(Int64.self))
         running.oomKills = kills < 0 ? nil : kills
+        // States of before calibration end here.
+        if !reader.isAtEnd, try reader.bool() { core.calibrate(try Calibration(from: &reader)) }
     }
 }

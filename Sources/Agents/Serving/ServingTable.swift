@@ -1,6 +1,7 @@
 // Which policy acts for which application: an immutable table that training replaces and event loops read without a lock.
 
 import Learning
+import Scaling
 import Synchronization
 
 /// What a request needs to know of an application's lifecycle.
@@ -15,11 +16,15 @@ public struct ActivePolicy: Sendable {
     public var rulesReward: Double?
     /// Whether somebody holds the application in its stage, so that figures do not move it.
     public var isHeld: Bool
+    /// How rules and policy are set, from the next episode on; `nil` as the profile says.
+    public var calibration: Calibration?
 
     public init(
-        stage: Stage, policy: Policy?, version: Int, explores: Bool, rulesReward: Double?, isHeld: Bool = false
+        stage: Stage, policy: Policy?, version: Int, explores: Bool, rulesReward: Double?, isHeld: Bool = false,
+        calibration: Calibration? = nil
     ) {
         self.isHeld = isHeld
+        self.calibration = calibration
         self.stage = stage
         self.policy = policy
         self.version = version

@@ -15,6 +15,8 @@ extension ApplicationLearner {
         var version: Int
         /// It came ready: it acts greedily until it was measured.
         var isReady: Bool
+        /// What it is told in place of the owner's thrift.
+        var thrift: Double?
         var diagnostics: [String: Double] = [:]
     }
 
@@ -26,39 +28,88 @@ extension ApplicationLearner {
         guard rulesInStage >= first, (rulesInStage - first).isMultiple(of: Self.episodesBetweenReviews) else { return }
         let record = try record(source)
         guard CandidateEvaluator.isEnough(record.steps.count, source.profile) else { return }
-        guard let judge = CandidateEvaluator(record.steps, profile: source.profile, fixedCpu: record.fixedCpu, seed: seed) else {
+        guard let judge = judge(record, source.profile, seed) else {
             return try goOnTrial(source, &progress)
         }
-        var judged = try readyCandidates(source).map { ($0, judge.judge($0.policy)) }
+        var judged = try readyCandidates(source).map { tuned($0, judge, source.profile) }
         if !judged.contains(where: { $0.1.difference >= $0.1.standardError }), rulesInStage >= window {
             judged += try ownCandidates(source, judge, seed).map { ($0, judge.judge($0.policy)) }
         }
         guard let (best, verdict) = judged.max(by: { $0.1.difference < $1.1.difference }) else { return }
         let acting = version
-        appoint(best, figures: verdict.figures, &progress)
+        appoint(best, source.profile, figures: verdict.figures, &progress)
         estimate = estimate(verdict, explores: !best.isReady)
         progress.judgements.append(
             Judgement(candidate: version, acting: acting, reason: .best, figures: verdict.figures))
     }
 
+    /// Finds the thrift with which a candidate does best here: less where it misses the objective more often than the owner
+    /// bears, more where it has room.
+    private func tuned(_ candidate: Candidate, _ judge: CandidateEvaluator, _ profile: Profile) -> (Candidate, CandidateEvaluator.PairedComparison) {
+        var best = (candidate, judge.judge(candidate.policy))
+        guard profile.fallback.calibrate else { return best }
+        func attempt(_ thrift: Double) -> Bool {
+            let verdict = judge.judge(candidate.policy, thrift: thrift)
+            guard verdict.difference > best.1.difference else { return false }
+            best.0.thrift = thrift
+            best.1 = verdict
+            return true
+        }
+        let owners = profile.bill.thrift
+        let down = stride(from: owners - Self.thriftStep, through: 0, by: -Self.thriftStep)
+        if !best.1.keepsTheService {
+            for thrift in down where attempt(thrift) { if best.1.keepsTheService { break } }
+        } else {
+            for thrift in stride(from: owners + Self.thriftStep, through: 1, by: Self.thriftStep) where !attempt(thrift) { break }
+        }
+        return best
+    }
+
+    private static let thriftStep = 0.125
+
+    /// Another thrift for the acting policy: less when it misses the objective, and once a day a step either way when that is
+    /// clearly better.
+    func retuned(
+        _ verdict: CandidateEvaluator.PairedComparison, _ judge: CandidateEvaluator, _ profile: Profile, isDaily: Bool
+    ) -> (thrift: Double, verdict: CandidateEvaluator.PairedComparison)? {
+        guard profile.fallback.calibrate, !explores, isDaily || !verdict.keepsTheService else { return nil }
+        let present = calibrated.thrift ?? profile.bill.thrift
+        func attempt(_ thrift: Double) -> (thrift: Double, verdict: CandidateEvaluator.PairedComparison) {
+            (thrift, judge.judge(ppo.policy, thrift: thrift))
+        }
+        guard verdict.keepsTheService else {
+            return stride(from: present - Self.thriftStep, through: 0, by: -Self.thriftStep).lazy.map(attempt)
+                .first { $0.verdict.keepsTheService }
+        }
+        return [present - Self.thriftStep, present + Self.thriftStep].filter { (0...1).contains($0) }.map(attempt)
+            .filter { $0.verdict.difference > verdict.difference + RulesCalibrator.gainMin }
+            .max { $0.verdict.difference < $1.verdict.difference }
+    }
+
     /// The judge as of now; `nil` when the application cannot be identified (yet).
     func judge(_ source: LearningSource, seed: UInt64) throws -> CandidateEvaluator? {
-        let record = try record(source)
-        return CandidateEvaluator(record.steps, profile: source.profile, fixedCpu: record.fixedCpu, seed: seed)
+        judge(try record(source), source.profile, seed)
+    }
+
+    private func judge(_ record: (steps: [RecordedStep], fixedCpu: Int?), _ profile: Profile, _ seed: UInt64) -> CandidateEvaluator? {
+        var calibrated = calibrated
+        calibrated.saw(cpu: record.fixedCpu)
+        return CandidateEvaluator(
+            record.steps, profile: profile, fixedCpu: calibrated.configuredCpu, calibration: calibrated.calibration, seed: seed)
     }
 
     /// What the judge says, on the scale of what is measured: the rules' measured reward and the judged difference.
     func estimate(_ verdict: CandidateEvaluator.PairedComparison, explores: Bool) -> Lifecycle.Estimate? {
         lifecycle.rulesReward.map {
             Lifecycle.Estimate(
-                mean: $0 + verdict.difference, standardError: verdict.standardError, windows: verdict.windows,
+                mean: $0 + verdict.difference, difference: verdict.difference, standardError: verdict.standardError, windows: verdict.windows,
                 explores: explores)
         }
     }
 
     /// The recorded steps of the workload as it is now. Before the first promotion those of other controllers count.
     private func record(_ source: LearningSource) throws -> (steps: [RecordedStep], fixedCpu: Int?) {
-        var record = try source.record(of: recent)
+        var record = try source.record(of: recent.suffix(CandidateEvaluator.episodesMax))
         if goodVersion == nil, recent.count < CandidateEvaluator.episodesMax {
             record.steps = try source.foreign().steps + record.steps
         }
@@ -73,7 +124,7 @@ extension ApplicationLearner {
         let candidate = try readyCandidates(source).first ?? clones(source).first
         guard let candidate else { return }
         let acting = version
-        appoint(candidate, figures: [:], &progress)
+        appoint(candidate, source.profile, figures: [:], &progress)
         estimate = Lifecycle.Estimate(
             mean: reward, standardError: 0, windows: 0, explores: !candidate.isReady, isJudged: false)
         progress.judgements.append(Judgement(candidate: version, acting: acting, reason: .unjudged, figures: [:]))
@@ -104,6 +155,30 @@ extension ApplicationLearner {
     /// true simulator) without one live episode; the clone of the rules, which hardly explores, stayed behind.
     private static let practice = (fresh: 2_400, advanced: 800)
     private static let practiceRecord = 1_000
+
+    /// Once a day the serving policy practises on in the fitted simulator, and what comes of it takes its place if it is judged
+    /// clearly better; on probation, like every new version.
+    /// - Parameter verdict: what the judge says of the serving policy.
+    /// - Returns: what he says of the new one; `nil` when the serving policy stays.
+    mutating func improved(
+        on verdict: CandidateEvaluator.PairedComparison, _ judge: CandidateEvaluator, _ source: LearningSource, seed: UInt64,
+        _ progress: inout Progress
+    ) throws -> CandidateEvaluator.PairedComparison? {
+        guard source.dailyPractice > 0 else { return nil }
+        let share = Double(min(judge.steps, Self.practiceRecord)) / Double(Self.practiceRecord)
+        let practised = judge.practise(
+            ppo.policy, episodes: Int(Double(source.dailyPractice) * share), seed: seed, isStopping: source.isStopping)
+        guard !source.isStopping() else { return nil }
+        let (candidate, judged) = tuned(
+            Candidate(policy: practised, version: 0, isReady: true, diagnostics: ["practised": 1]), judge, source.profile)
+        let margin = max(RulesCalibrator.gainMin, verdict.standardError)
+        guard judged.keepsTheService, judged.difference > verdict.difference + margin else { return nil }
+        let acting = version
+        appoint(candidate, source.profile, figures: judged.figures, &progress)
+        progress.judgements.append(
+            Judgement(candidate: version, acting: acting, reason: .accepted, figures: judged.figures))
+        return judged
+    }
 
     /// What is learned without acting: clones of the rules, and a policy that practised in the fitted simulator.
     private func ownCandidates(_ source: LearningSource, _ judge: CandidateEvaluator, _ seed: UInt64) throws -> [Candidate] {
@@ -140,8 +215,11 @@ extension ApplicationLearner {
     }
 
     /// Puts a candidate on duty as the candidate; while the rules act it is only asked what it would do.
-    private mutating func appoint(_ candidate: Candidate, figures: [String: Double], _ progress: inout Progress) {
+    private mutating func appoint(
+        _ candidate: Candidate, _ profile: Profile, figures: [String: Double], _ progress: inout Progress
+    ) {
         trialEpisodes = candidate.isReady ? 0 : nil
+        calibrated.setThrift(candidate.thrift, profile)
         if candidate.version > 0, candidate.version == version { return }
         ppo = PPO(
             policy: candidate.policy, options: Self.options(for: candidate.policy.shape),

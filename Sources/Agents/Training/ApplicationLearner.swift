@@ -73,10 +73,11 @@ struct ApplicationLearner: Sendable {
     struct Progress {
         var versions: [NewVersion] = []
         var judgements: [Judgement] = []
+        var calibrations: [Calibrated] = []
         /// Alarms, and at most one change of stage (two in the first episode).
         var transitions: [Lifecycle.Transition] = []
 
-        var isEmpty: Bool { versions.isEmpty && judgements.isEmpty && transitions.isEmpty }
+        var isEmpty: Bool { versions.isEmpty && judgements.isEmpty && calibrations.isEmpty && transitions.isEmpty }
     }
 
     var lifecycle = Lifecycle()
@@ -94,8 +95,11 @@ struct ApplicationLearner: Sendable {
     /// Numbers of the last episodes in which the rules acted: what a candidate is cloned from.
     var rulesEpisodes: [Int] = []
     private static let rulesEpisodesMax = 40
-    /// Numbers of the last episodes of the workload as it is now, whoever acted: what the judge replays.
+    /// Numbers of the last episodes of the workload as it is now, whoever acted: the judge replays the newest of them, the rules
+    /// are fitted to a day of them.
     var recent: [Int] = []
+    /// How the rules are set.
+    var calibrated = CalibrationState()
     /// Episodes of the rules since the stage was entered.
     var rulesInStage = 0
     /// The candidate as it was judged last; `nil` before.
@@ -139,14 +143,15 @@ struct ApplicationLearner: Sendable {
         let profile = source.profile
         if let first = lifecycle.start(profile) { progress.transitions.append(first) }
         trajectories.insert(summary)
+        recent.append(summary.number)
+        recent.removeFirst(max(0, recent.count - Self.dayEpisodesMax))
+        let gain = try calibrate(summary, source, &progress)
         guard profile.algorithm != .rules else { return progress }
         // Without bootstrapping there is no candidate to wait for: what there is acts, and explores.
         if lifecycle.stage == .online, version == 0 {
             progress.versions.append(publish(source.base == nil ? [:] : ["base": 1]))
             if source.base != nil { baseVersion = version }
         }
-        recent.append(summary.number)
-        recent.removeFirst(max(0, recent.count - CandidateEvaluator.episodesMax))
         if summary.controller == .policy {
             try learnOnline(from: summary, source, &progress)
         } else {
@@ -162,11 +167,12 @@ struct ApplicationLearner: Sendable {
         let isReviewed =
             lifecycle.isOnProbation(profile)
             || lifecycle.isInDoubt(adding: summary.controller == .policy ? value : nil)
-            || (lifecycle.stage == .serving && summary.number.isMultiple(of: Self.episodesBetweenInspections))
-        if isReviewed { try inspect(source, seed: UInt64(summary.number)) }
+            || (lifecycle.stage == .serving
+                && (summary.number.isMultiple(of: Self.episodesBetweenInspections) || calibrated.searched == summary.number))
+        if isReviewed { try inspect(source, seed: UInt64(summary.number), &progress) }
         let changes = lifecycle.episodeEnded(
             policyReward: summary.controller == .policy ? value : nil,
-            rulesReward: try rulesValue(with: summary, value, source),
+            rulesReward: try rulesValue(with: summary, value, source).map { summary.controller == .policy ? $0 : $0 + gain },
             candidateEstimate: lifecycle.stage == .serving && !isReviewed ? nil : estimate, profile: profile)
         progress.transitions += changes
         if let change = changes.first(where: { !$0.isAlarm }) { enter(change) }
@@ -176,9 +182,26 @@ struct ApplicationLearner: Sendable {
     /// While it acts, the policy is judged against the rules again and again on what was recorded last: the paired
     /// replay shows a small disadvantage long before one control episode in ten does. In its first window, after every
     /// episode: what the rules earn varies with the load, so a bad version could hide in that spread for a while.
-    private mutating func inspect(_ source: LearningSource, seed: UInt64) throws {
+    ///
+    /// One that misses the objective too often is told to be less thrifty, before it has to go.
+    private mutating func inspect(_ source: LearningSource, seed: UInt64, _ progress: inout Progress) throws {
         guard let judge = try judge(source, seed: seed) else { return }
-        estimate = estimate(judge.judge(ppo.policy), explores: explores)
+        var verdict = judge.judge(ppo.policy, thrift: calibrated.thrift)
+        if let better = retuned(verdict, judge, source.profile, isDaily: calibrated.searched == Int(seed)) {
+            let before = calibrated.calibration ?? Calibration(source.profile)
+            calibrated.setThrift(better.thrift, source.profile)
+            progress.calibrations.append(
+                Calibrated(
+                    from: before, to: calibrated.calibration ?? before, reason: verdict.keepsTheService ? .daily : .missing,
+                    figures: better.verdict.figures))
+            verdict = better.verdict
+        }
+        if calibrated.searched == Int(seed), lifecycle.stage == .serving,
+            let better = try improved(on: verdict, judge, source, seed: seed, &progress)
+        {
+            verdict = better
+        }
+        estimate = estimate(verdict, explores: explores)
     }
 
     private static let episodesBetweenInspections = 10
@@ -189,7 +212,7 @@ struct ApplicationLearner: Sendable {
         Self.goesByReward(source.profile) ? summary.reward : try source.values(summary).compactMap { $0 }.average
     }
 
-    private static func goesByReward(_ profile: Profile) -> Bool {
+    static func goesByReward(_ profile: Profile) -> Bool {
         profile.thresholds.online != nil || profile.thresholds.serving != nil || profile.thresholds.deviation != nil
     }
 
@@ -213,7 +236,7 @@ struct ApplicationLearner: Sendable {
                 lifecycle.stage == .serving || lifecycle.stage == .online, let value,
                 let judge = try judge(source, seed: UInt64(summary.number))
             else { return nil }
-            let comparison = judge.judge(ppo.policy)
+            let comparison = judge.judge(ppo.policy, thrift: calibrated.thrift)
             return value
                 - (Self.goesByReward(source.profile)
                     ? comparison.candidate.reward - comparison.rules.reward : comparison.difference)
@@ -231,7 +254,11 @@ struct ApplicationLearner: Sendable {
         // Who leaves service, or goes back to the rules, does so because something changed; unless it was the judge who
         // found it on this very record, which then is what the next candidate has to prove itself on.
         if change.from == .serving || change.to == .offline {
-            if change.reason != .judgedBelowRules { recent.removeAll() }
+            if change.reason != .judgedBelowRules {
+                recent.removeAll()
+                calibrated.searched = 0
+                calibrated.hasSeenDay = false
+            }
             rulesEpisodes.removeAll()
             estimate = nil
         }
@@ -260,7 +287,7 @@ struct ApplicationLearner: Sendable {
             progress.versions.append(publish(figures))
             return
         }
-        let (acting, candidate) = (judge.judge(before.policy), judge.judge(ppo.policy))
+        let (acting, candidate) = (judge.judge(before.policy, thrift: calibrated.thrift), judge.judge(ppo.policy, thrift: calibrated.thrift))
         figures.merge(candidate.figures) { $1 }
         figures["judgedActingReward"] = acting.candidate.reward
         let isAccepted = candidate.difference > acting.difference && candidate.difference >= -Lifecycle.onlineTolerance
@@ -326,6 +353,8 @@ struct ApplicationLearner: Sendable {
         }
         trajectories.encode(into: &writer)
         reportedRules.encode(into: &writer)
+        calibrated.encode(into: &writer)
+        writer.write(estimate?.difference)
         return writer.bytes
     }
 
@@ -362,6 +391,11 @@ struct ApplicationLearner: Sendable {
             return
         }
         reportedRules = try RewardWindow(from: &reader)
+        // States of before calibration end here.
+        if !reader.isAtEnd {
+            calibrated = try CalibrationState(from: &reader)
+            estimate?.difference = try reader.optionalDouble()
+        }
         if let optimizer = saved.optimizer {
             ppo = try PPO(decoding: optimizer, weights: version > 0 ? try model(version) : nil)
         } else {

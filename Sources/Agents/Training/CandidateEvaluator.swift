@@ -78,13 +78,14 @@ struct CandidateEvaluator {
 
     /// - Parameters:
     ///   - steps: consecutive recorded steps, oldest first.
-    ///   - fixedCpu: the CPU limit that the rules keep.
+    ///   - fixedCpu: the CPU limit that the owner configured.
+    ///   - calibration: how the rules are set that candidates are compared with.
     /// - Returns: `nil` when the application cannot be identified from them, or they give fewer than ten windows.
-    init?(_ steps: [RecordedStep], profile: Profile, fixedCpu: Int?, seed: UInt64) {
+    init?(_ steps: [RecordedStep], profile: Profile, fixedCpu: Int?, calibration: Calibration? = nil, seed: UInt64) {
         let window = max(1, min(Self.windowSteps, profile.episodeSteps))
         guard
             let replay = FittedReplay(
-                steps, profile: profile, fixedCpu: fixedCpu, warmUpSteps: 2 * window, windowSteps: window, seed: seed),
+                steps, profile: profile, fixedCpu: fixedCpu, calibration: calibration, warmUpSteps: 2 * window, windowSteps: window, seed: seed),
             replay.windows >= Lifecycle.estimateWindowsMin
         else { return nil }
         self.replay = replay
@@ -106,24 +107,27 @@ struct CandidateEvaluator {
         replay.practise(policy, episodes: episodes, seed: seed, isStopping: isStopping)
     }
 
-    func judge(_ policy: Policy) -> PairedComparison {
-        let windows = replay.policy(policy, need: need)
-        func error(_ part: KeyPath<ReplayWindow, Double>) -> Double {
-            let differences = zip(windows, rules).map { $0[keyPath: part] - $1[keyPath: part] }
-            let count = Double(differences.count)
-            let mean = differences.reduce(0, +) / count
-            let variance = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1)
-            return (variance / count).squareRoot()
-        }
+    /// - Parameter thrift: what the policy is told in place of the owner's.
+    func judge(_ policy: Policy, thrift: Double? = nil) -> PairedComparison {
+        let windows = replay.policy(policy, thrift: thrift, need: need)
         return PairedComparison(
-            candidate: windows.mean, rules: rules.mean, standardError: error(\.value),
-            violationsError: error(\.violations), windows: windows.count, maxViolations: maxViolations)
+            candidate: windows.mean, rules: rules.mean, standardError: windows.standardError(\.value, against: rules),
+            violationsError: windows.standardError(\.violations, against: rules), windows: windows.count, maxViolations: maxViolations)
     }
 }
 
 extension [ReplayWindow] {
+    /// Standard error of the mean difference to `others`, window by window.
+    func standardError(_ part: KeyPath<ReplayWindow, Double>, against others: [ReplayWindow]) -> Double {
+        let differences = zip(self, others).map { $0[keyPath: part] - $1[keyPath: part] }
+        let count = Double(differences.count)
+        let mean = differences.reduce(0, +) / count
+        let variance = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Swift.max(1, count - 1)
+        return (variance / count).squareRoot()
+    }
+
     /// Means, but for kills and changes, which are counted over all windows.
-    fileprivate var mean: ReplayWindow {
+    var mean: ReplayWindow {
         var mean = ReplayWindow()
         let share = 1 / Double(Swift.max(1, count))
         for window in self {

@@ -25,9 +25,11 @@ public struct FittedReplay: Sendable {
     /// - Parameters:
     ///   - steps: consecutive, oldest first.
     ///   - fixedCpu: the CPU limit that the owner configured; the rules do not size CPU.
+    ///   - calibration: how its rules are set; `nil` as the profile's `fallback` says.
     /// - Returns: `nil` when the application cannot be identified from the steps.
     public init?(
-        _ steps: [RecordedStep], profile: Profile, fixedCpu: Int?, warmUpSteps: Int, windowSteps: Int, seed: UInt64
+        _ steps: [RecordedStep], profile: Profile, fixedCpu: Int?, calibration: Calibration? = nil, warmUpSteps: Int,
+        windowSteps: Int, seed: UInt64
     ) {
         guard let first = steps.first, let rates = Self.rates(steps),
             let fitted = SystemIdentification.fit(steps, profile: profile)
@@ -35,6 +37,7 @@ public struct FittedReplay: Sendable {
         application = fitted
         self.profile = profile
         var core = DecisionCore(profile, fixedCpu: fixedCpu)
+        core.calibrate(calibration)
         core.remember(steps.map { ($0.observation, $0.allocation) })
         coreAtStart = core
         self.warmUpSteps = warmUpSteps
@@ -147,9 +150,23 @@ public struct FittedReplay: Sendable {
         return (windows(steps, need: need), need)
     }
 
+    /// The same under rules that are set otherwise.
+    func rules(_ calibration: Calibration, need: Double) -> [ReplayWindow] {
+        var core = coreAtStart
+        core.calibrate(calibration)
+        var controller = DecisionController(rules: core)
+        return windows(play { controller.decide($0, current: $1) }, need: need)
+    }
+
     /// The same under a policy, greedy and behind the guards, as served.
-    public func policy(_ policy: Policy, need: Double) -> [ReplayWindow] {
-        var controller = DecisionController(policy: policy, profile: profile, knowing: coreAtStart)
+    ///
+    /// - Parameter thrift: what it is told in place of the owner's (`Calibration.thrift`).
+    public func policy(_ policy: Policy, thrift: Double? = nil, need: Double) -> [ReplayWindow] {
+        var core = coreAtStart
+        var calibration = core.calibration ?? Calibration(profile)
+        calibration.thrift = thrift
+        core.calibrate(calibration)
+        var controller = DecisionController(policy: policy, profile: profile, knowing: core)
         return windows(play { controller.decide($0, current: $1) }, need: need)
     }
 

@@ -13,14 +13,22 @@ struct LearningSource {
     var store: any EpisodeStore
     /// Whether the server stops: what is being learned will be thrown away, and learned again after the next start.
     var isStopping: @Sendable () -> Bool = { false }
+    /// Episodes of practice a day of an application that is served.
+    var dailyPractice: Int
     /// Steps of other controllers that are looked at.
     private static let foreignMax = 2_000
 
+    /// CPU of one search for a calibration and of one episode of practice, in milliseconds: measured. By count and not by the
+    /// clock, so that a seed always gives the same run.
+    private static let (calibrationCost, practiceCost) = (400.0, 2.5)
+
+    /// - Parameter budget: CPU that learning on may take, in milliseconds an hour.
     init(
-        application: Int64, profile: Profile, base: Policy?, store: any EpisodeStore,
+        application: Int64, profile: Profile, base: Policy?, store: any EpisodeStore, budget: Double = 50,
         isStopping: @escaping @Sendable () -> Bool = { false }
     ) {
         self.isStopping = isStopping
+        dailyPractice = Int(max(0, budget * 24 - Self.calibrationCost) / Self.practiceCost)
         self.application = application
         self.profile = profile
         self.base = base
@@ -58,7 +66,7 @@ struct LearningSource {
     }
 
     /// What ran and what was measured in the episodes `numbers`, oldest first, and the CPU limit that the rules keep.
-    func record(of numbers: [Int]) throws -> (steps: [RecordedStep], fixedCpu: Int?) {
+    func record(of numbers: some Sequence<Int>) throws -> (steps: [RecordedStep], fixedCpu: Int?) {
         var steps: [RecordedStep] = []
         var fixedCpu: Int?
         for number in numbers {

@@ -20,6 +20,8 @@ public final class Trainer: Sendable {
     private let seed: UInt64
     private let queue = TrainingQueue()
     private let threads: Int
+    /// CPU that learning on may take of an application that is served, in milliseconds an hour.
+    private let budget: Double
     private let log: Logger
     /// The threads that are at work.
     private let running = DispatchGroup()
@@ -29,13 +31,15 @@ public final class Trainer: Sendable {
     private let failure = Mutex<String?>(nil)
     private let commands = Mutex<[Int64: [WaitingCommand]]>([:])
     public let updates = Atomic<Int>(0)
+    /// CPU that training has taken, in nanoseconds.
+    public let cpuTime = Atomic<UInt64>(0)
     /// What kind of workload each application is.
     public let embeddings: EmbeddingIndex
 
     /// - Parameter encoder: what embeds applications; without one they have no embedding.
     public init(
         store: any EpisodeStore, table: ServingTable, base: Policy?, encoder: WorkloadEncoder? = nil, threads: Int,
-        seed: UInt64, log: Logger = .silent
+        budget: Double = 50, seed: UInt64, log: Logger = .silent
     ) {
         self.base = base
         baseWeights = base?.encode()
@@ -43,6 +47,7 @@ public final class Trainer: Sendable {
         self.store = store
         self.table = table
         self.threads = threads
+        self.budget = budget
         self.seed = seed
         self.log = log
     }
@@ -105,14 +110,19 @@ public final class Trainer: Sendable {
     private static func activePolicy(of learner: ApplicationLearner) -> ActivePolicy {
         ActivePolicy(
             stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
-            explores: learner.explores, rulesReward: learner.reportedRulesReward, isHeld: learner.lifecycle.isHeld)
+            explores: learner.explores, rulesReward: learner.reportedRulesReward, isHeld: learner.lifecycle.isHeld,
+            calibration: learner.calibrated.calibration)
     }
 
     // MARK: On a trainer's thread
 
     private func work() {
         while let agent = queue.pop() {
-            defer { queue.giveBack(agent) }
+            let begun = Self.threadTime
+            defer {
+                cpuTime.add(Self.threadTime &- begun, ordering: .relaxed)
+                queue.giveBack(agent)
+            }
             do {
                 try train(agent)
                 failure.withLock { $0 = nil }
@@ -125,6 +135,13 @@ public final class Trainer: Sendable {
                 learners.withLock { $0[agent.id] = nil }
             }
         }
+    }
+
+    /// CPU time of this thread in nanoseconds.
+    private static var threadTime: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
     /// Thrown between two episodes or updates when the server stops.
@@ -189,7 +206,7 @@ public final class Trainer: Sendable {
     private func source(of agent: Agent, _ profile: Profile) -> LearningSource {
         LearningSource(
             application: agent.id, profile: profile, base: base(for: agent), store: store,
-            isStopping: { [queue] in queue.isClosed })
+            budget: budget, isStopping: { [queue] in queue.isClosed })
     }
 
     private func base(for agent: Agent) -> Policy? { agent.profile.meta ? base : nil }
@@ -220,6 +237,13 @@ public final class Trainer: Sendable {
                     time: summary.ended, application: agent.id, episode: summary.number, kind: "judgement",
                     from: "\(judgement.acting)", to: "\(judgement.candidate)", reason: judgement.reason.rawValue,
                     figures: judgement.figures))
+        }
+        for calibrated in change.calibrations {
+            commit.events.append(
+                Event(
+                    time: summary.ended, application: agent.id, episode: summary.number, kind: "calibration",
+                    from: calibrated.from.text, to: calibrated.to.text, reason: calibrated.reason.rawValue,
+                    figures: calibrated.figures))
         }
         for transition in change.transitions {
             commit.events.append(

@@ -14,6 +14,8 @@ public enum TrainingCommand: Sendable {
     case promote(version: Int, Policy)
     /// Add a version from outside; it acts only after it is promoted.
     case adopt(ModelVersion)
+    /// Take the last calibration back: the setting before it acts again, and no other is searched for a day.
+    case uncalibrate
     /// An outcome that came late changed what a finished episode earned.
     case correct(EpisodeCorrection)
 
@@ -30,6 +32,8 @@ public enum CommandError: Error, Equatable {
     case noPolicy(Stage)
     /// Versions are immutable and numbered upwards: the next one is `next`.
     case versionTaken(next: Int)
+    /// Rules and policy are set as the profile says.
+    case notCalibrated
 }
 
 /// A command that waits for its turn.
@@ -71,6 +75,7 @@ extension ApplicationLearner {
             startAfresh()
             learnOn(from: policy, seed: seed)
             version = chosen
+            calibrated.setThrift(nil, profile)
             // A person holds a stage for the policy that acts in it.
             lifecycle.versionChanged()
             return [.promotion(from: before, to: chosen, reason: "PromotedByHand")]
@@ -79,6 +84,10 @@ extension ApplicationLearner {
             guard model.version > latest else { throw .versionTaken(next: latest + 1) }
             latest = model.version
             return [.adoption(version: model.version)]
+        case .uncalibrate:
+            guard let before = calibrated.calibration else { throw .notCalibrated }
+            calibrated.takeBack(at: recent.last)
+            return [.calibration(from: before, to: calibrated.calibration ?? Calibration(profile))]
         case .correct(let correction):
             lifecycle.correct(from: correction.before, to: correction.after)
             trajectories.correct(correction)
@@ -111,6 +120,7 @@ enum CommandEffect {
     case transition(Lifecycle.Transition)
     case promotion(from: Int, to: Int, reason: String)
     case adoption(version: Int)
+    case calibration(from: Calibration, to: Calibration)
 
     func event(of application: Int64, episode: Int, at time: Double) -> Event {
         switch self {
@@ -123,6 +133,10 @@ enum CommandEffect {
             Event(
                 time: time, application: application, episode: episode, kind: "promotion", from: "\(from)",
                 to: "\(to)", reason: reason, figures: [:])
+        case .calibration(let from, let to):
+            Event(
+                time: time, application: application, episode: episode, kind: "calibration", from: from.text, to: to.text,
+                reason: "TakenBack", figures: [:])
         case .adoption(let version):
             Event(
                 time: time, application: application, episode: episode, kind: "import", from: "", to: "\(version)",

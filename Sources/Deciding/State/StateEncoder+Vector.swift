@@ -105,7 +105,7 @@ extension StateEncoder {
     private func writeWishes(_ allocation: Allocation, _ out: inout Output) {
         let (most, replicas) = (Double(max(1, profile.maxReplicas)), Double(max(1, allocation.replicas)))
         let cpu = Double(max(1, allocation.cpuMillicores))
-        out.put(profile.bill.thrift, 0, 1)
+        out.put(thrift ?? profile.bill.thrift, 0, 1)
         out.put(log(most) / 5, 0, 2)
         out.put(replicas / most, 0, 2)
         out.put(last.hpaRatio, -1, 2)

@@ -16,6 +16,8 @@ public struct StateEncoder: Sendable {
 
     /// May be changed at any time; the history stays.
     public var profile: Profile
+    /// In place of the profile's (`Calibration`); `nil` for the profile's.
+    public var thrift: Double?
     /// The last observation began a history: the first ever, or the first after a gap. A recurrent policy's hidden
     /// state begins anew then.
     public internal(set) var isFresh = false

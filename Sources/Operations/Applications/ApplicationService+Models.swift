@@ -78,6 +78,8 @@ extension ApplicationService {
                 .conflict,
                 "\(agent.name) has no policy yet, so it cannot be \(stage.rawValue). It is learning from the rules.",
                 faults: [.init(pointer: "/stage", code: "noPolicy", detail: "Only \"offline\" is possible now.")])
+        case .notCalibrated:
+            OperationError(.conflict, "\(agent.name) is not calibrated: its rules are set as its profile says.")
         case .versionTaken(let next):
             OperationError(.conflict, "Versions are immutable and numbered upwards: the next free one is \(next).")
         }

@@ -84,6 +84,31 @@ public final class DecisionClient {
         }
     }
 
+    private struct Application: Decodable {
+        struct Status: Decodable {
+            struct Rules: Decodable {
+                let calibrated: Bool
+                let cpuTarget: Double
+                let memoryMargin: Double
+                let cpu: String?
+            }
+            let rules: Rules
+        }
+        let status: Status
+    }
+
+    /// How the rules of `application` are set after calibration, `nil` while they are as the profile says.
+    ///
+    /// - Parameter configuredCpu: CPU of a replica as its owner configured it, in millicores.
+    public func calibration(of application: String, configuredCpu: Int) throws -> Calibration? {
+        let body = try accepted(client.send(HTTPRequest("GET", "/v1/applications/\(application)")))
+        let rules = try decoder.decode(Application.self, from: Data(body)).status.rules
+        guard rules.calibrated else { return nil }
+        return Calibration(
+            cpuTarget: rules.cpuTarget, memoryMargin: rules.memoryMargin, cpuMillicores: rules.cpu.flatMap(Quantity.millicores),
+            ofConfigured: configuredCpu)
+    }
+
     private struct Events: Decodable {
         struct Event: Decodable {
             let episode: Int?

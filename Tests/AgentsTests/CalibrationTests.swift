@@ -1,0 +1,110 @@
+// Rules that fit: what calibration does for an application in the simulator, what it may not do, and how it is taken back.
+
+@testable import Agents
+@testable import Base
+@testable import ClusterModel
+@testable import Experiments
+import Foundation
+import Scaling
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(5))) struct CalibrationTests {
+    private static let applications = SyntheticApplication.split(seed: 1).test
+
+    /// An application that rules alone decide for.
+    private static func life(_ index: Int, _ change: (inout Profile) -> Void = { _ in }) throws -> SimulatedLife {
+        var profile = applications[index].profile
+        profile.algorithm = .rules
+        change(&profile)
+        return try SimulatedLife(applications[index], profile: profile, base: nil, seed: UInt64(index + 1))
+    }
+
+    private static func calibrations(_ life: SimulatedLife) -> [Event] { life.events.filter { $0.kind == "calibration" } }
+
+    @Test func calibratedRulesMissLessAndAreWorthMoreThanTheProfiles() throws {
+        for index in [0, 7] {
+            let (fitted, standard) = (try Self.life(index), try Self.life(index) { $0.fallback.calibrate = false })
+            for _ in 0..<45 {
+                try fitted.episode()
+                try standard.episode()
+            }
+            func violations(_ life: SimulatedLife) throws -> Double {
+                try life.store.episodes(of: 1, after: 15, limit: 30).map(\.violations).mean
+            }
+            let (with, without) = (try violations(fitted), try violations(standard))
+            #expect(without > 0.03 && with < without / 2 && with < 0.025, "\(index): \(with) against \(without)")
+            let (value, before) = (fitted.rewards.suffix(30).map(\.servedValue).mean, standard.rewards.suffix(30).map(\.servedValue).mean)
+            #expect(value > before, "\(index): \(value) against \(before)")
+            #expect(Self.calibrations(standard).isEmpty && fitted.rewards.allSatisfy { $0.controller == .rules })
+            // The twin that follows the calibration lives the same life.
+            #expect(fitted.rewards.suffix(30).allSatisfy { abs($0.served - $0.rules) < 0.05 })
+        }
+    }
+
+    /// What a few hours did not show is not counted on.
+    @Test func nothingIsSavedBeforeADayWasRecordedAndThenInSteps() throws {
+        let life = try Self.life(3) {
+            $0.fallback.cpuTarget = 0.3
+            $0.bill.maxViolations = 0.2
+        }
+        for _ in 0..<14 { try life.episode() }
+        #expect(Self.calibrations(life).isEmpty, "\(life.events.map(SimulatedLife.line))")
+        for _ in 0..<40 { try life.episode() }
+        let targets = [0.3] + Self.calibrations(life).compactMap { $0.figures["cpuTarget"] }
+        #expect(targets.count > 1, "\(life.events.map(SimulatedLife.line))")
+        #expect(zip(targets, targets.dropFirst()).allSatisfy { $1 - $0 < RulesCalibrator.riseMax + 1e-9 }, "\(targets)")
+        #expect(Self.calibrations(life).allSatisfy { $0.reason != "FirstRecord" })
+    }
+
+    @Test func theProfileBoundsTheTarget() throws {
+        let life = try Self.life(0) {
+            $0.fallback.cpuTargetMin = 0.6
+            $0.fallback.memoryMargin = 0.3
+        }
+        for _ in 0..<20 { try life.episode() }
+        let all = Self.calibrations(life)
+        #expect(!all.isEmpty && all.allSatisfy { $0.figures["cpuTarget"] ?? 0 >= 0.6 && $0.figures["memoryMargin"] ?? 0 >= 0.3 })
+        #expect(try #require(life.agent.calibration).cpuTarget >= 0.6)
+    }
+
+    @Test func anOperatorTakesACalibrationBackForADay() throws {
+        let life = try Self.life(0)
+        #expect(throws: CommandError.notCalibrated) { try life.order(.uncalibrate) }
+        for _ in 0..<5 { try life.episode() }
+        let first = try #require(life.table.activePolicy(of: 1)?.calibration)
+        #expect(first.cpuTarget < 0.7)
+        try life.order(.uncalibrate)
+        #expect(life.table.activePolicy(of: 1)?.calibration == nil && Self.calibrations(life).last?.reason == "TakenBack")
+        for _ in 0..<9 { try life.episode() }
+        #expect(life.agent.calibration == nil && Self.calibrations(life).last?.reason == "TakenBack")
+        for _ in 0..<20 { try life.episode() }
+        #expect(Self.calibrations(life).last?.reason == "DayRecorded")
+    }
+
+    /// Everything that a decision depends on survives a restart in the middle of an episode.
+    @Test func aCalibrationSurvivesARestartInMidEpisode() throws {
+        let full = Calibration(cpuTarget: 0.45, memoryMargin: 0.3, cpuMillicores: 512, ofConfigured: 1024, thrift: 0.25)
+        var state = AgentState(application: 1, profile: Profile(), seed: 1)
+        let active = ActivePolicy(
+            stage: .offline, policy: nil, version: 0, explores: false, rulesReward: nil, calibration: full)
+        _ = state.decide(
+            Observation(replicas: 2), at: 0, clientID: nil, warnings: [], active: active, scratch: nil, seq: 1)
+        #expect(state.calibration == full)
+        var other = AgentState(application: 1, profile: Profile(), seed: 1)
+        try other.decode(state.encode())
+        #expect(other.calibration == full)
+    }
+
+    /// A size goes with the size that its owner configured, and no longer than that.
+    @Test func anOwnersNewSizeVoidsTheCalibratedOne() {
+        let calibration = Calibration(cpuTarget: 0.5, memoryMargin: 0.15, cpuMillicores: 512, ofConfigured: 1024)
+        #expect(Rules.Options(Profile(), calibration, configuredCpu: 1024).fixedCpu == 512)
+        #expect(Rules.Options(Profile(), calibration, configuredCpu: 2048).fixedCpu == 2048)
+        var profile = Profile()
+        profile.fallback.calibrate = false
+        #expect(Rules.Options(profile, calibration, configuredCpu: 1024).cpuTarget == 0.7)
+        profile.fallback.calibrate = true
+        profile.fallback.cpuTargetMin = 0.6
+        #expect(Rules.Options(profile, calibration, configuredCpu: 1024).cpuTarget == 0.6)
+    }
+}
