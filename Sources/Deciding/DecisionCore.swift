@@ -201,10 +201,12 @@ public struct DecisionCore: Sendable {
     /// - Parameters:
     ///   - embedding: `policy.shape.embeddingSize` values; empty stands for zeros.
     ///   - sampling: draws the action from the policy's probabilities; `nil` takes the most probable.
+    ///   - exploration: share of uniformly random actions among what is drawn.
     /// - Returns: `nil` when the policy's shape does not fit or its numbers are not finite.
     public mutating func propose(
         _ perception: Perception, by policy: Policy, embedding: [Float] = [],
-        scratch: PolicyScratch, sampling: inout RandomGenerator?, into experience: inout Experience
+        scratch: PolicyScratch, sampling: inout RandomGenerator?, exploration: Float = 0,
+        into experience: inout Experience
     ) -> Proposal? {
         let shape = policy.shape
         guard shape.observationSize == experience.state.count, shape.actionCount == choiceCount else { return nil }
@@ -231,7 +233,7 @@ public struct DecisionCore: Sendable {
                             if sampling != nil {
                                 policy.decide(
                                     observation: state, embedding: embedding, mask: mask, memory: memory, scratch: scratch,
-                                    sampling: &sampling!)
+                                    sampling: &sampling!, exploration: exploration)
                             } else {
                                 policy.decide(
                                     observation: state, embedding: embedding, mask: mask, memory: memory, bias: bias,

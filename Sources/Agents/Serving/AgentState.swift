@@ -141,7 +141,7 @@ struct AgentState: Sendable {
         else { return nil }
         var sampling = isExploring
             ? RandomGenerator(seed: seed ^ UInt64(bitPattern: application) << 32 ^ UInt64(decisions)) : nil
-        return core.propose(perception, by: policy, scratch: scratch, sampling: &sampling, into: &experience)
+        return core.propose(perception, by: policy, scratch: scratch, sampling: &sampling, exploration: active?.exploration ?? 0, into: &experience)
     }
 
     // MARK: Episodes

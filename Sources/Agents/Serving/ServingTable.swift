@@ -12,6 +12,8 @@ public struct ActivePolicy: Sendable {
     public var version: Int
     /// Whether the policy samples its actions, in order to learn from them.
     public var explores: Bool
+    /// Share of uniformly random actions among those, for learners that need them.
+    public var exploration: Float
     /// The rules' estimated mean step reward, to be recorded with an episode.
     public var rulesReward: Double?
     /// Whether somebody holds the application in its stage, so that figures do not move it.
@@ -20,7 +22,8 @@ public struct ActivePolicy: Sendable {
     public var calibration: Calibration?
 
     public init(
-        stage: Stage, policy: Policy?, version: Int, explores: Bool, rulesReward: Double?, isHeld: Bool = false,
+        stage: Stage, policy: Policy?, version: Int, explores: Bool, exploration: Float = 0, rulesReward: Double?,
+        isHeld: Bool = false,
         calibration: Calibration? = nil
     ) {
         self.isHeld = isHeld
@@ -29,6 +32,7 @@ public struct ActivePolicy: Sendable {
         self.policy = policy
         self.version = version
         self.explores = explores
+        self.exploration = exploration
         self.rulesReward = rulesReward
     }
 }

@@ -75,7 +75,7 @@ extension ApplicationLearner {
         guard profile.fallback.calibrate, !explores, isDaily || !verdict.keepsTheService else { return nil }
         let present = calibrated.thrift ?? profile.bill.thrift
         func attempt(_ thrift: Double) -> (thrift: Double, verdict: CandidateEvaluator.PairedComparison) {
-            (thrift, judge.judge(ppo.policy, thrift: thrift))
+            (thrift, judge.judge(learner.policy, thrift: thrift))
         }
         guard verdict.keepsTheService else {
             return stride(from: present - Self.thriftStep, through: 0, by: -Self.thriftStep).lazy.map(attempt)
@@ -143,7 +143,7 @@ extension ApplicationLearner {
             candidates.append(Candidate(policy: policy, version: goodVersion, isReady: true))
         }
         if version > 0, version != baseVersion {
-            candidates.append(Candidate(policy: ppo.policy, version: version, isReady: false))
+            candidates.append(Candidate(policy: learner.policy, version: version, isReady: false))
         }
         return candidates
     }
@@ -167,7 +167,7 @@ extension ApplicationLearner {
         guard source.dailyPractice > 0 else { return nil }
         let share = Double(min(judge.steps, Self.practiceRecord)) / Double(Self.practiceRecord)
         let practised = judge.practise(
-            ppo.policy, episodes: Int(Double(source.dailyPractice) * share), seed: seed, isStopping: source.isStopping)
+            learner.policy, by: algorithm, episodes: Int(Double(source.dailyPractice) * share), seed: seed, isStopping: source.isStopping)
         guard !source.isStopping() else { return nil }
         let (candidate, judged) = tuned(
             Candidate(policy: practised, version: 0, isReady: true, diagnostics: ["practised": 1]), judge, source.profile)
@@ -185,23 +185,30 @@ extension ApplicationLearner {
         let isFresh = version == 0 && source.base == nil
         let episodes = isFresh ? Self.practice.fresh : Self.practice.advanced
         let share = Double(min(judge.steps, Self.practiceRecord)) / Double(Self.practiceRecord)
-        let practised = judge.practise(ppo.policy, episodes: Int(Double(episodes) * share), seed: seed, isStopping: source.isStopping)
+        let practised = judge.practise(
+            learner.policy, by: algorithm, episodes: Int(Double(episodes) * share), seed: seed, isStopping: source.isStopping)
         return try (source.isStopping() ? [] : clones(source)) + [
             Candidate(policy: practised, version: 0, isReady: true, diagnostics: ["practised": 1])
         ]
     }
 
-    /// Behaviour cloning of the rules' decisions, then improvement restricted to the actions that they took
+    /// Behaviour cloning of the rules' decisions (or for Q-learning its values), then improvement restricted to the actions that they took
     /// (advantage-weighted: `BehaviorCloning`).
     private func clones(_ source: LearningSource) throws -> [Candidate] {
         let episodes = try source.foreign().episodes + rulesEpisodes.compactMap { try source.episode($0) }
         guard !episodes.isEmpty else { return [] }
-        let minibatch: PPO.Minibatch = ppo.shape.recurrentSize > 0 ? .episodes(1) : .steps(64)
+        if algorithm.isOffPolicy {
+            // The values of what the rules did are learned from the record itself.
+            var offline = algorithm.learner(from: learner.policy, seed: UInt64(episodes.count))
+            let diagnostics = offline.update(episodes).figures
+            return [Candidate(policy: offline.policy, version: 0, isReady: false, diagnostics: diagnostics.merging(["offline": 1]) { $1 })]
+        }
+        let minibatch: PPO.Minibatch = learner.shape.recurrentSize > 0 ? .episodes(1) : .steps(64)
         var options = BehaviorCloning.Options()
         options.epochs = 20
         options.minibatch = minibatch
         let seed = UInt64(episodes.count)
-        var cloning = BehaviorCloning(policy: ppo.policy, options: options, seed: seed)
+        var cloning = BehaviorCloning(policy: learner.policy, options: options, seed: seed)
         let cloned = Self.figures(cloning.update(episodes), name: "cloned")
         options = .improvement
         options.epochs = 10
@@ -221,9 +228,7 @@ extension ApplicationLearner {
         trialEpisodes = candidate.isReady ? 0 : nil
         calibrated.setThrift(candidate.thrift, profile)
         if candidate.version > 0, candidate.version == version { return }
-        ppo = PPO(
-            policy: candidate.policy, options: Self.options(for: candidate.policy.shape),
-            seed: UInt64(latest) &+ UInt64(rulesInStage) << 32)
+        learner = algorithm.learner(from: candidate.policy, seed: UInt64(latest) &+ UInt64(rulesInStage) << 32)
         if candidate.version > 0 {
             version = candidate.version
         } else {

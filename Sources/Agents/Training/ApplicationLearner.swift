@@ -89,7 +89,10 @@ struct ApplicationLearner: Sendable {
     var goodVersion: Int?
     /// The version that holds the base policy, once it was made.
     var baseVersion: Int?
-    var ppo: PPO
+    /// What learns, and the weights on duty.
+    var learner: any Learner
+    /// Whose kind it is.
+    private(set) var algorithm: Profile.Algorithm
     /// Numbers of policy episodes that the next update will use; their steps are read again from the store.
     var pending: [Int] = []
     /// Numbers of the last episodes in which the rules acted: what a candidate is cloned from.
@@ -119,23 +122,27 @@ struct ApplicationLearner: Sendable {
     var trialEpisodes: Int?
 
     /// - Parameter base: the first candidate; without one the first candidate is cloned from the rules.
-    init(base: Policy?, seed: UInt64) {
-        if let base {
-            ppo = PPO(policy: base, options: Self.options(for: base.shape), seed: seed)
-        } else {
-            ppo = PPO(shape: Self.shape, options: Self.options, seed: seed)
-        }
+    init(_ algorithm: Profile.Algorithm, base: Policy?, seed: UInt64) {
+        // Who lets the rules decide may change his mind: then the default learns.
+        self.algorithm = algorithm == .rules ? .ppo : algorithm
+        learner = algorithm.learner(from: base, seed: seed)
     }
 
-    private init(base: Policy?, seed: UInt64, latest: Int) {
-        self.init(base: base, seed: seed)
+    /// Begins anew; numbers of versions go on.
+    mutating func begin(_ algorithm: Profile.Algorithm, base: Policy?, seed: UInt64) {
+        let (latest, calibrated) = (latest, calibrated)
+        self = ApplicationLearner(algorithm, base: base, seed: seed)
         self.latest = latest
+        self.calibrated = calibrated
     }
 
     /// Exploring is for learning: a policy that is on trial acts as well as it can.
     var explores: Bool { lifecycle.stage == .online && trialEpisodes == nil }
 
-    var policy: Policy? { version > 0 ? ppo.policy : nil }
+    var policy: Policy? { version > 0 ? learner.policy : nil }
+
+    /// Share of random actions while it explores; 0 where sampling is enough.
+    var exploration: Float { explores ? learner.exploration : 0 }
 
     /// Takes a finished episode into account.
     mutating func learn(from summary: EpisodeSummary, source: LearningSource) throws -> Progress {
@@ -147,6 +154,13 @@ struct ApplicationLearner: Sendable {
         recent.removeFirst(max(0, recent.count - Self.dayEpisodesMax))
         let gain = try calibrate(summary, source, &progress)
         guard profile.algorithm != .rules else { return progress }
+        if profile.algorithm != algorithm {
+            // What another learner made is not its own: it begins anew, where the rules act.
+            begin(profile.algorithm, base: source.base, seed: UInt64(summary.number))
+            if let first = lifecycle.start(profile) { progress.transitions.append(first) }
+            recent.append(summary.number)
+            trajectories.insert(summary)
+        }
         // Without bootstrapping there is no candidate to wait for: what there is acts, and explores.
         if lifecycle.stage == .online, version == 0 {
             progress.versions.append(publish(source.base == nil ? [:] : ["base": 1]))
@@ -186,7 +200,7 @@ struct ApplicationLearner: Sendable {
     /// One that misses the objective too often is told to be less thrifty, before it has to go.
     private mutating func inspect(_ source: LearningSource, seed: UInt64, _ progress: inout Progress) throws {
         guard let judge = try judge(source, seed: seed) else { return }
-        var verdict = judge.judge(ppo.policy, thrift: calibrated.thrift)
+        var verdict = judge.judge(learner.policy, thrift: calibrated.thrift)
         if let better = retuned(verdict, judge, source.profile, isDaily: calibrated.searched == Int(seed)) {
             let before = calibrated.calibration ?? Calibration(source.profile)
             calibrated.setThrift(better.thrift, source.profile)
@@ -236,7 +250,7 @@ struct ApplicationLearner: Sendable {
                 lifecycle.stage == .serving || lifecycle.stage == .online, let value,
                 let judge = try judge(source, seed: UInt64(summary.number))
             else { return nil }
-            let comparison = judge.judge(ppo.policy, thrift: calibrated.thrift)
+            let comparison = judge.judge(learner.policy, thrift: calibrated.thrift)
             return value
                 - (Self.goesByReward(source.profile)
                     ? comparison.candidate.reward - comparison.rules.reward : comparison.difference)
@@ -281,13 +295,13 @@ struct ApplicationLearner: Sendable {
         let episodes = try pending.compactMap { try source.episode($0) }
         pending.removeAll()
         guard !episodes.isEmpty else { return }
-        let before = ppo
-        var figures = Self.figures(ppo.update(episodes))
+        let before = learner
+        var figures = learner.update(episodes).figures
         guard let judge = try judge(source, seed: UInt64(summary.number)) else {
             progress.versions.append(publish(figures))
             return
         }
-        let (acting, candidate) = (judge.judge(before.policy, thrift: calibrated.thrift), judge.judge(ppo.policy, thrift: calibrated.thrift))
+        let (acting, candidate) = (judge.judge(before.policy, thrift: calibrated.thrift), judge.judge(learner.policy, thrift: calibrated.thrift))
         figures.merge(candidate.figures) { $1 }
         figures["judgedActingReward"] = acting.candidate.reward
         let isAccepted = candidate.difference > acting.difference && candidate.difference >= -Lifecycle.onlineTolerance
@@ -301,7 +315,7 @@ struct ApplicationLearner: Sendable {
             estimate = estimate(candidate, explores: true)
         } else {
             version = duty
-            ppo = before
+            learner = before
         }
     }
 
@@ -310,17 +324,7 @@ struct ApplicationLearner: Sendable {
         let parent = version
         latest += 1
         version = latest
-        return NewVersion(version: version, parent: parent, policy: ppo.policy, diagnostics: diagnostics)
-    }
-
-    private static func figures(_ diagnostics: PPO.Diagnostics) -> [String: Double] {
-        [
-            "approximateKL": Double(diagnostics.approximateKL), "clipFraction": Double(diagnostics.clipFraction),
-            "entropy": Double(diagnostics.entropy), "explainedVariance": Double(diagnostics.explainedVariance),
-            "gradientNorm": Double(diagnostics.gradientNorm), "policyLoss": Double(diagnostics.policyLoss),
-            "valueLoss": Double(diagnostics.valueLoss), "learningRate": Double(diagnostics.learningRate),
-            "epochs": Double(diagnostics.epochs),
-        ]
+        return NewVersion(version: version, parent: parent, policy: learner.policy, diagnostics: diagnostics)
     }
 
     // MARK: Persistence
@@ -355,11 +359,14 @@ struct ApplicationLearner: Sendable {
         reportedRules.encode(into: &writer)
         calibrated.encode(into: &writer)
         writer.write(estimate?.difference)
+        writer.write(algorithm.rawValue)
         return writer.bytes
     }
 
     /// The part that changes with updates. The weights on duty are always those of a version, and stored with that.
-    func encodeOptimizer() -> [UInt8] { ppo.encode(withWeights: version == 0) }
+    func encodeOptimizer() -> [UInt8] {
+        (learner as? PPO)?.encode(withWeights: version == 0) ?? learner.encode()
+    }
 
     /// - Parameters:
     ///   - base, seed: as of a learner that has not learned anything yet.
@@ -368,6 +375,8 @@ struct ApplicationLearner: Sendable {
         var reader = ByteReader(saved.state)
         let found = try reader.integer(UInt8.self)
         guard found == 4 || found == Self.format else { throw ByteReader.Failure.malformed }
+        algorithm = .ppo
+        learner = algorithm.learner(from: base, seed: seed)
         lifecycle = try Lifecycle(from: &reader)
         version = Int(try reader.integer(UInt32.self))
         latest = Int(try reader.integer(UInt32.self))
@@ -387,19 +396,22 @@ struct ApplicationLearner: Sendable {
         guard found == Self.format else {
             // Its rewards, its weights and their inputs are of another kind than today's: learning begins anew, where the
             // rules act; versions are numbered on.
-            self = ApplicationLearner(base: base, seed: seed, latest: latest)
+            begin(.ppo, base: base, seed: seed)
             return
         }
         reportedRules = try RewardWindow(from: &reader)
         // States of before calibration end here.
         if !reader.isAtEnd {
             calibrated = try CalibrationState(from: &reader)
-            estimate?.difference = try reader.optionalDouble()
+            let difference = try reader.optionalDouble()
+            estimate?.difference = difference
+            guard let named = Profile.Algorithm(rawValue: try reader.string()) else { throw ByteReader.Failure.malformed }
+            algorithm = named
         }
         if let optimizer = saved.optimizer {
-            ppo = try PPO(decoding: optimizer, weights: version > 0 ? try model(version) : nil)
+            learner = try algorithm.learner(decoding: optimizer, weights: version > 0 ? try model(version) : nil)
         } else {
-            ppo = ApplicationLearner(base: base, seed: seed).ppo
+            learner = algorithm.learner(from: base, seed: seed)
         }
     }
 }

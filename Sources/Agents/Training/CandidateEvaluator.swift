@@ -103,8 +103,8 @@ struct CandidateEvaluator {
     var steps: Int { replay.steps }
 
     /// A policy after so many episodes of practice in the fitted simulator.
-    func practise(_ policy: Policy, episodes: Int, seed: UInt64, isStopping: () -> Bool) -> Policy {
-        replay.practise(policy, episodes: episodes, seed: seed, isStopping: isStopping)
+    func practise(_ policy: Policy, by algorithm: Profile.Algorithm, episodes: Int, seed: UInt64, isStopping: () -> Bool) -> Policy {
+        replay.practise(policy, by: algorithm, episodes: episodes, seed: seed, isStopping: isStopping)
     }
 
     /// - Parameter thrift: what the policy is told in place of the owner's.

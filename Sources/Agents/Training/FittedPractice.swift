@@ -86,44 +86,35 @@ struct FittedEnvironment: DiscreteEnvironment {
 }
 
 extension FittedReplay {
-    /// PPO as it is configured for practice: the recipe across applications, with less data an update.
-    private static func options(_ shape: PolicyShape, updates: Int) -> PPO.Options {
-        var options = PPO.Options.cluster
-        options.episodesPerUpdate = practiceEpisodesPerUpdate
-        options.minibatch = shape.recurrentSize > 0 ? .episodes(4) : .steps(256)
-        options.learningRate = shape.recurrentSize > 0 ? 3e-4 : 1e-3
-        options.finalLearningRate = 5e-5
-        options.annealedUpdates = updates
-        return options
-    }
-
-    private static let practiceEpisodesPerUpdate = 16
+    static let practiceEpisodesPerUpdate = 16
     /// Steps of an episode of practice.
     private static let practiceSteps = 100
 
     /// Goes on training `policy` on the fitted application.
     /// - Parameters:
+    ///   - algorithm: what learns; where it cannot go on from `policy` it begins anew.
     ///   - episodes: of 100 steps; 400 of them take about a second of one core.
     ///   - isStopping: asked between two updates; then what has been learned so far is returned, of use to nobody.
     public func practise(
-        _ policy: Policy, episodes: Int, seed: UInt64, isStopping: () -> Bool = { false }
+        _ policy: Policy, by algorithm: Profile.Algorithm = .ppo, episodes: Int, seed: UInt64, isStopping: () -> Bool = { false }
     ) -> Policy {
         let steps = min(Self.practiceSteps, load.count / subSteps - 2)
         guard steps > 1, policy.shape.observationSize == StateEncoder.count else {
             return policy
         }
         let updates = max(1, episodes / Self.practiceEpisodesPerUpdate)
-        var ppo = PPO(policy: policy, options: Self.options(policy.shape, updates: updates), seed: seed)
+        var learner = algorithm.learner(from: policy, updates: updates, practises: true, seed: seed)
         var world = FittedEnvironment(self, steps: steps)
         var generator = RandomGenerator(seed: seed ^ 0x9AC7_1CE5)
         for _ in 0..<updates where !isStopping() {
-            let policy = ppo.policy
+            let policy = learner.policy
             let scratch = policy.makeScratch()
             let played = (0..<Self.practiceEpisodesPerUpdate).map { _ in
-                policy.play(&world, steps: steps, scratch: scratch, using: &generator)
+                policy.play(
+                    &world, steps: steps, exploration: learner.exploration, scratch: scratch, using: &generator)
             }
-            _ = ppo.update(played)
+            _ = learner.update(played)
         }
-        return ppo.policy
+        return learner.policy
     }
 }

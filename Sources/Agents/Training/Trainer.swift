@@ -110,7 +110,7 @@ public final class Trainer: Sendable {
     private static func activePolicy(of learner: ApplicationLearner) -> ActivePolicy {
         ActivePolicy(
             stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
-            explores: learner.explores, rulesReward: learner.reportedRulesReward, isHeld: learner.lifecycle.isHeld,
+            explores: learner.explores, exploration: learner.exploration, rulesReward: learner.reportedRulesReward, isHeld: learner.lifecycle.isHeld,
             calibration: learner.calibrated.calibration)
     }
 
@@ -176,7 +176,7 @@ public final class Trainer: Sendable {
     private func learner(of agent: Agent) throws -> (ApplicationLearner, Int) {
         if let learner = learners.withLock({ $0[agent.id] }) { return (learner, trainedEpisode(of: agent.id)) }
         guard let saved = try store.trainerState(of: agent.id) else {
-            return (ApplicationLearner(base: base(for: agent), seed: seed(of: agent)), 0)
+            return (ApplicationLearner(agent.profile.algorithm, base: base(for: agent), seed: seed(of: agent)), 0)
         }
         return (try learner(decoding: saved, of: agent), saved.episode)
     }
@@ -209,7 +209,11 @@ public final class Trainer: Sendable {
             budget: budget, isStopping: { [queue] in queue.isClosed })
     }
 
-    private func base(for agent: Agent) -> Policy? { agent.profile.meta ? base : nil }
+    /// The base policy acts where it may, and where the application's learner could go on from it.
+    private func base(for agent: Agent) -> Policy? {
+        let profile = agent.profile
+        return profile.meta && (profile.algorithm.hasMemory || profile.algorithm == .rules) ? base : nil
+    }
 
     private func seed(of agent: Agent) -> UInt64 { seed &+ UInt64(bitPattern: agent.id) &* 0x9E37_79B9_7F4A_7C15 }
 
@@ -228,7 +232,7 @@ public final class Trainer: Sendable {
         commit.models = change.versions.map { version in
             ModelVersion(
                 application: agent.id, version: version.version, parent: version.parent, created: summary.ended,
-                algorithm: profile.algorithm.rawValue, episode: summary.number, diagnostics: version.diagnostics,
+                algorithm: learner.algorithm.rawValue, episode: summary.number, diagnostics: version.diagnostics,
                 weights: version.policy.encode())
         }
         for judgement in change.judgements {

@@ -60,14 +60,13 @@ extension ApplicationLearner {
         case .retrain:
             startAfresh()
             // The schedule begins anew, and with another stream of random numbers than the first time.
-            learnOn(from: ppo.policy, seed: seed)
+            learnOn(from: learner.policy, seed: seed)
             return transition(to: version > 0 ? .online : .offline, hold: false)
         case .reset:
             let before = version
             let effects = transition(to: .initialized, hold: false)
-            let next = latest
-            self = ApplicationLearner(base: base, seed: seed &+ UInt64(next))
-            latest = next
+            begin(profile.algorithm, base: base, seed: seed &+ UInt64(latest))
+            calibrated = CalibrationState()
             return effects + (lifecycle.start(profile).map { [.transition($0)] } ?? [])
                 + [.promotion(from: before, to: 0, reason: "ResetRequested")]
         case .promote(let chosen, let policy):
@@ -105,9 +104,7 @@ extension ApplicationLearner {
     /// A fresh optimiser for `policy`, which from now on is the application's own.
     private mutating func learnOn(from policy: Policy, seed: UInt64) {
         trialEpisodes = nil
-        ppo = PPO(
-            policy: policy, options: Self.options(for: policy.shape),
-            seed: seed &+ UInt64(latest))
+        learner = algorithm.learner(from: policy, seed: seed &+ UInt64(latest))
     }
 
     private mutating func transition(to stage: Stage, hold: Bool) -> [CommandEffect] {

@@ -126,6 +126,14 @@ public struct DDPG: Sendable {
         self.generator = generator
     }
 
+    /// Goes on from a policy's actor, with a critic that knows nothing, an empty replay and fresh optimisers. Without a memory
+    /// only.
+    public init(policy: Policy, options: Options = Options(), seed: UInt64) {
+        self.init(shape: policy.shape, isDiscrete: true, options: options, seed: seed)
+        actorParameters.values = Array(policy.parameters[0..<actorParameters.values.count])
+        actorTarget = actorParameters
+    }
+
     public var exploration: Float {
         Swift.max(options.firstExploration - options.explorationDecay * Float(transitions), 0)
     }

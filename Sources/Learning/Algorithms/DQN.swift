@@ -80,12 +80,24 @@ public struct DQN: Sendable {
         self.options = options
     }
 
+    /// Goes on from a policy that Q-learning made, with an empty replay and a fresh optimiser. Without a memory only.
+    public init(policy: Policy, options: Options = Options(), seed: UInt64) {
+        self.init(shape: policy.shape, options: options, seed: seed)
+        parameters.values = policy.parameters
+        scaleAdvantages(&parameters.values, by: Self.temperature)
+        target = parameters
+    }
+
+    private func scaleAdvantages(_ values: inout [Float], by factor: Float) {
+        let last = network.actor.layers[network.actor.layers.count - 1]
+        for index in last.weight.lowerBound..<last.bias.upperBound { values[index] *= factor }
+    }
+
     /// Advantages stand in for logits, divided by a temperature so small that sampling takes the best action and
     /// mixes only what is nearly equal.
     public var policy: Policy {
         var values = parameters.values
-        let last = network.actor.layers[network.actor.layers.count - 1]
-        for index in last.weight.lowerBound..<last.bias.upperBound { values[index] *= 1 / Self.temperature }
+        scaleAdvantages(&values, by: 1 / Self.temperature)
         return Policy(shape: shape, parameters: values)
     }
     static let temperature: Float = 0.001

@@ -1,8 +1,14 @@
 // What all algorithms over discrete actions have in common: they play as a `Policy` and learn from `Episode`s.
 
+/// What an update tells of itself.
+public protocol LearnerDiagnostics: Sendable {
+    /// By name, as they are kept with a model version.
+    var figures: [String: Double] { get }
+}
+
 /// An algorithm with its weights. One that was encoded, decoded and given the same episodes gives the same bytes.
 public protocol Learner: Sendable {
-    associatedtype Diagnostics: Sendable
+    associatedtype Diagnostics: LearnerDiagnostics
     var shape: PolicyShape { get }
     /// The policy as it stands: what is played, and what is published.
     var policy: Policy { get }
@@ -27,3 +33,42 @@ extension PPO: Learner {}
 extension REINFORCE: Learner {}
 extension DQN: Learner {}
 extension DDPG: Learner {}
+
+extension PPO.Diagnostics: LearnerDiagnostics {
+    public var figures: [String: Double] {
+        [
+            "approximateKL": Double(approximateKL), "clipFraction": Double(clipFraction), "entropy": Double(entropy),
+            "explainedVariance": Double(explainedVariance), "gradientNorm": Double(gradientNorm),
+            "policyLoss": Double(policyLoss), "valueLoss": Double(valueLoss), "learningRate": Double(learningRate),
+            "epochs": Double(epochs),
+        ]
+    }
+}
+
+extension REINFORCE.Diagnostics: LearnerDiagnostics {
+    public var figures: [String: Double] {
+        [
+            "entropy": Double(entropy), "explainedVariance": Double(explainedVariance), "gradientNorm": Double(gradientNorm),
+            "policyLoss": Double(policyLoss), "valueLoss": Double(valueLoss), "learningRate": Double(learningRate),
+        ]
+    }
+}
+
+extension DQN.Diagnostics: LearnerDiagnostics {
+    public var figures: [String: Double] {
+        [
+            "loss": Double(loss), "meanValue": Double(meanValue), "gradientNorm": Double(gradientNorm),
+            "exploration": Double(exploration), "learningSteps": Double(steps),
+        ]
+    }
+}
+
+extension DDPG.Diagnostics: LearnerDiagnostics {
+    public var figures: [String: Double] {
+        [
+            "criticLoss": Double(criticLoss), "meanValue": Double(meanValue), "exploration": Double(exploration),
+            "criticGradientNorm": Double(criticGradientNorm), "actorGradientNorm": Double(actorGradientNorm),
+            "learningSteps": Double(steps),
+        ]
+    }
+}

@@ -60,6 +60,12 @@ public struct REINFORCE: Sendable {
         self.options = options
     }
 
+    /// Goes on from a policy, with a fresh optimiser.
+    public init(policy: Policy, options: Options = Options(), seed: UInt64) {
+        self.init(shape: policy.shape, options: options, seed: seed)
+        parameters.values = policy.parameters
+    }
+
     public var policy: Policy { Policy(shape: network.shape, parameters: parameters.values) }
 
     /// Learns from episodes that were played with `policy` as it stood before this call.
