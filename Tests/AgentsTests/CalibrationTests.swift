@@ -2,10 +2,13 @@
 
 @testable import Agents
 @testable import Base
+import BasePolicy
 @testable import ClusterModel
 @testable import Experiments
 import Foundation
+import Learning
 import Scaling
+import Synchronization
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct CalibrationTests {
@@ -93,6 +96,36 @@ import Testing
         var other = AgentState(application: 1, profile: Profile(), seed: 1)
         try other.decode(state.encode())
         #expect(other.calibration == full)
+    }
+
+    /// A team that sends a day of what its own autoscaler did gets rules that fit and a judged candidate before it asks for
+    /// anything; what acts first are the rules.
+    @Test func aHistoryAloneGivesRulesThatFitAndAJudgedCandidate() throws {
+        let application = Self.applications[0]
+        let past = try SimulatedLife(application, profile: application.profile, base: nil, seed: 1)
+        for _ in 0..<15 { try past.episode() }
+        let decisions = past.store.contents.withLock { $0.decisions.values.sorted { $0.seq < $1.seq } }
+        let life = try SimulatedLife(
+            application, profile: application.profile, base: try Policy(decoding: BasePolicy.bytes), seed: 1)
+        life.store.contents.withLock {
+            $0.external = zip(decisions, decisions.dropFirst()).map { step, next in
+                ExternalTransition(
+                    time: step.time, controller: "hpa", observation: step.observation, desired: step.desired, reward: nil,
+                    next: next.observation)
+            }
+        }
+        try life.trainer.train(life.agent)
+        let active = try #require(life.table.activePolicy(of: 1))
+        #expect(active.stage == .offline && active.version == 1 && active.policy != nil)
+        #expect(try #require(active.calibration).cpuTarget < 0.7)
+        let judgement = try #require(life.events.first { $0.kind == "judgement" })
+        #expect(judgement.figures["judgedWindows"] ?? 0 >= 50 && judgement.figures["judgedDifference"] != nil)
+        #expect(life.store.model(of: 1, version: 1)?.diagnostics["judgedBill"] != nil)
+        let count = life.events.count
+        try life.trainer.train(life.agent)
+        #expect(life.events.count == count, "learned from once")
+        #expect(try life.episode().controller == .rules)
+        #expect(try life.live(atMost: 10) { $0.stage != .offline } != nil)
     }
 
     /// A size goes with the size that its owner configured, and no longer than that.

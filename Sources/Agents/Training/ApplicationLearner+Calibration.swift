@@ -47,20 +47,7 @@ extension ApplicationLearner {
         }
     }
 
-    /// A new setting of the rules.
-    struct Calibrated {
-        enum Reason: String {
-            case firstRecord = "FirstRecord"
-            case daily = "DayRecorded"
-            case missing = "MissedObjective"
-        }
-        var from: Calibration
-        var to: Calibration
-        var reason: Reason
-        var figures: [String: Double]
-    }
-
-    private static let daySeconds = 86_400
+    static let daySeconds = 86_400
     /// A day's record is read in so many episodes at most.
     static let dayEpisodesMax = 64
 
@@ -89,16 +76,24 @@ extension ApplicationLearner {
                 .missing
             } else { nil }
         guard let reason else { return 0 }
-        let current = calibrated.calibration ?? Calibration(profile)
         let record = try source.record(of: recent.suffix(coversDay ? max(dayEpisodes + 1, Self.recordEpisodes) : Self.recordEpisodes))
+        return calibrate(record, coversDay: coversDay, reason, episode: summary.number, profile, &progress)
+    }
+
+    /// Searches `record`; does nothing while the application cannot be identified from it.
+    mutating func calibrate(
+        _ record: (steps: [RecordedStep], fixedCpu: Int?), coversDay: Bool, _ reason: Calibrated.Reason, episode: Int,
+        _ profile: Profile, _ progress: inout Progress
+    ) -> Double {
+        let current = calibrated.calibration ?? Calibration(profile)
         calibrated.saw(cpu: record.fixedCpu)
         guard CandidateEvaluator.isEnough(record.steps.count, profile),
             let replay = FittedReplay(
                 record.steps, profile: profile, fixedCpu: calibrated.configuredCpu, calibration: current,
                 warmUpSteps: CandidateEvaluator.windowSteps, windowSteps: CandidateEvaluator.windowSteps,
-                seed: UInt64(summary.number)), replay.windows >= Lifecycle.estimateWindowsMin
+                seed: UInt64(episode)), replay.windows >= Lifecycle.estimateWindowsMin
         else { return 0 }
-        calibrated.searched = summary.number
+        calibrated.searched = max(1, episode)
         calibrated.hasSeenDay = calibrated.hasSeenDay || coversDay
         calibrated.missed = 0
         calibrated.isTakenBack = false

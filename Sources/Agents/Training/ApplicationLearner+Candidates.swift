@@ -5,6 +5,31 @@ import Scaling
 import ClusterModel
 
 extension ApplicationLearner {
+    /// Learns from what another controller did before there was an episode.
+    /// - Returns: `nil` when there was not enough, or it was learned from already.
+    mutating func prepare(_ source: LearningSource) throws -> Progress? {
+        let profile = source.profile
+        let steps = try source.foreign().steps
+        guard recent.isEmpty, CandidateEvaluator.isEnough(steps.count, profile), let last = steps.last, last != prepared else {
+            return nil
+        }
+        prepared = last
+        var progress = Progress()
+        if let first = lifecycle.start(profile) { progress.transitions.append(first) }
+        if profile.fallback.calibrate {
+            let coversDay = steps.count * profile.stepSeconds >= Self.daySeconds
+            _ = calibrate((steps, nil), coversDay: coversDay, .firstRecord, episode: 0, profile, &progress)
+        }
+        calibrated.searched = max(1, calibrated.searched)
+        guard profile.algorithm != .rules, let judge = judge((steps, nil), profile, 0) else { return progress }
+        var judged = try readyCandidates(source).map { tuned($0, judge, profile) }
+        if judged.isEmpty { judged = try ownCandidates(source, judge, 0).map { ($0, judge.judge($0.policy)) } }
+        guard let (best, verdict) = judged.max(by: { $0.1.difference < $1.1.difference }) else { return progress }
+        appoint(best, profile, figures: verdict.figures, &progress)
+        progress.judgements.append(Judgement(candidate: version, acting: 0, reason: .best, figures: verdict.figures))
+        return progress
+    }
+
     /// While the rules act the candidates are judged again after so many episodes.
     private static let episodesBetweenReviews = 5
 

@@ -1,6 +1,7 @@
 // What is learned about one application: its lifecycle, its optimiser, and the episodes that wait for the next update.
 
 import Base
+import ClusterModel
 import Deciding
 import Learning
 import Neural
@@ -43,44 +44,9 @@ struct ApplicationLearner: Sendable {
         observationSize: StateEncoder.count, heads: ActionSpace.standard.headSizes,
         noOps: ActionSpace.standard.heads.map(\.noop))
 
-    /// A version that was made, and whether it acts from now on.
-    struct NewVersion {
-        var version: Int
-        var parent: Int
-        var policy: Policy
-        var diagnostics: [String: Double]
-    }
-
-    /// What the judge said of a candidate.
-    struct Judgement {
-        enum Reason: String {
-            /// Offline: the best candidate there is; whether that is enough is the lifecycle's to decide.
-            case best = "BestCandidate"
-            /// Offline: the application cannot be identified from its metrics, so that only a trial can tell.
-            case unjudged = "CannotBeJudged"
-            /// Online: an update that acts from now on.
-            case accepted = "BetterThanActing"
-            /// Online: an update that does not.
-            case rejected = "NotBetter"
-        }
-        var candidate: Int
-        var acting: Int
-        var reason: Reason
-        var figures: [String: Double]
-    }
-
-    /// What one episode changed.
-    struct Progress {
-        var versions: [NewVersion] = []
-        var judgements: [Judgement] = []
-        var calibrations: [Calibrated] = []
-        /// Alarms, and at most one change of stage (two in the first episode).
-        var transitions: [Lifecycle.Transition] = []
-
-        var isEmpty: Bool { versions.isEmpty && judgements.isEmpty && calibrations.isEmpty && transitions.isEmpty }
-    }
-
     var lifecycle = Lifecycle()
+    /// The last step of another controller that `prepare` has learned from; after a restart it would learn from it again.
+    var prepared: RecordedStep?
     /// The version on duty, 0 before there is one.
     var version = 0
     /// The highest version ever made: numbers are never used twice.

@@ -78,7 +78,7 @@ public final class Trainer: Sendable {
         }
     }
 
-    /// Says that an episode of `agent` is on disk.
+    /// Says that an episode of `agent`, or what another controller did, is on disk.
     public func enqueue(_ agent: Agent) { queue.push(agent) }
 
     /// Drops what is kept in memory of an application that was deleted.
@@ -165,6 +165,7 @@ public final class Trainer: Sendable {
                 last = summary.number
             }
         }
+        if last == 0 { try prepare(agent, profile, &learner) }
         try checkStop()
         try embed(agent, &learner, profile)
         learners.withLock { learners in
@@ -225,42 +226,38 @@ public final class Trainer: Sendable {
         let change = try learner.learn(from: summary, source: source(of: agent, profile))
         try checkStop()
         guard !change.isEmpty || isLast else { return }
+        try persist(change, of: learner, agent, episode: summary.number, at: summary.ended)
+    }
+
+    /// What another controller did, sent before the first decision: a model of the application, calibrated rules and a judged
+    /// candidate come of it. Nothing acts because of it but the rules, better set.
+    private func prepare(_ agent: Agent, _ profile: Profile, _ learner: inout ApplicationLearner) throws {
+        let source = source(of: agent, profile)
+        guard let change = try learner.prepare(source), let last = try store.externalTransitions(of: agent.id, limit: 1).last else {
+            return
+        }
+        try checkStop()
+        try persist(change, of: learner, agent, episode: 0, at: last.time)
+    }
+
+    private func persist(
+        _ change: ApplicationLearner.Progress, of learner: ApplicationLearner, _ agent: Agent, episode: Int, at time: Double
+    ) throws {
         var commit = TrainingCommit(
-            application: agent.id, episode: summary.number, state: learner.encodeState(),
+            application: agent.id, episode: episode, state: learner.encodeState(),
             optimizer: change.versions.isEmpty && change.judgements.isEmpty ? nil : learner.encodeOptimizer(),
-            models: [], events: [])
+            models: [], events: change.events(of: agent.id, episode: episode, at: time))
         commit.models = change.versions.map { version in
             ModelVersion(
-                application: agent.id, version: version.version, parent: version.parent, created: summary.ended,
-                algorithm: learner.algorithm.rawValue, episode: summary.number, diagnostics: version.diagnostics,
+                application: agent.id, version: version.version, parent: version.parent, created: time,
+                algorithm: learner.algorithm.rawValue, episode: episode, diagnostics: version.diagnostics,
                 weights: version.policy.encode())
-        }
-        for judgement in change.judgements {
-            commit.events.append(
-                Event(
-                    time: summary.ended, application: agent.id, episode: summary.number, kind: "judgement",
-                    from: "\(judgement.acting)", to: "\(judgement.candidate)", reason: judgement.reason.rawValue,
-                    figures: judgement.figures))
-        }
-        for calibrated in change.calibrations {
-            commit.events.append(
-                Event(
-                    time: summary.ended, application: agent.id, episode: summary.number, kind: "calibration",
-                    from: calibrated.from.text, to: calibrated.to.text, reason: calibrated.reason.rawValue,
-                    figures: calibrated.figures))
-        }
-        for transition in change.transitions {
-            commit.events.append(
-                Event(
-                    time: summary.ended, application: agent.id, episode: summary.number,
-                    kind: transition.isAlarm ? "alarm" : "transition", from: transition.from.rawValue,
-                    to: transition.to.rawValue, reason: transition.reason.rawValue, figures: transition.figures))
         }
         try store.commit(commit)
         for event in commit.events { log.report(event, of: agent.name) }
         if !change.versions.isEmpty { updates.add(change.versions.count, ordering: .relaxed) }
         table.publish(Self.activePolicy(of: learner), for: agent.id)
-        progress.withLock { $0[agent.id] = summary.number }
+        progress.withLock { $0[agent.id] = episode }
     }
 
     // MARK: Commands

@@ -39,13 +39,15 @@ public final class ApplicationService: Sendable {
         controls.forget(agent)
     }
 
-    /// Stores what another controller observed, did and earned. An application that nobody knows yet is made with the
+    /// Stores what another controller observed, did and earned, and has it learned from. An application that nobody knows yet is made with the
     /// default profile: a history may be brought before the first observation.
     /// - Returns: the application's agent, and how many steps were new.
     public func learn(
         from transitions: [ExternalTransition], of name: String, at time: Double
     ) throws -> (agent: Agent, new: Int) {
         let agent = try registry[name] ?? directory.create(name, profile: .init(), at: time)
-        return (agent, try store.insert(transitions, of: agent.id))
+        let new = try store.insert(transitions, of: agent.id)
+        if new > 0 { trainer.enqueue(agent) }
+        return (agent, new)
     }
 }
