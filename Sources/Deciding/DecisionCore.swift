@@ -293,6 +293,7 @@ public struct DecisionCore: Sendable {
         situation.isBlind = perception.isBlind
         situation.isViolated = perception.parts.violated
         situation.usedCores = perception.usedCores
+        situation.presentCores = perception.presentCores
         let guarded = Guards.apply(
             wanted, current: perception.current, rules: perception.rules, quality: perception.quality, profile: profile,
             controls: controls, memory: perception.memoryNeed, situation: situation, capacity: capacity, state: &guards,

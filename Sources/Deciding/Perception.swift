@@ -23,6 +23,14 @@ public struct Perception: Sendable {
     public var penalized: Double?
     public var memoryNeed: MemoryNeed
 
+    /// The cores that the load takes in all; `nil` when CPU was not measured.
+    var presentCores: Double? {
+        observation.cpuUtilization.map {
+            $0 * Double(min(observation.readyReplicas ?? current.replicas, current.replicas)) * Double(current.cpuMillicores)
+                / 1000
+        }
+    }
+
     /// Whether a policy lacks what it was trained with: the objective's measure, or the CPU use.
     public var isBlind: Bool { parts.sloPreservation == nil || observation.cpuUtilization == nil }
 

@@ -4,7 +4,10 @@ import Agents
 import Foundation
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct ProcessTests {
+/// AWARE_TEST_KILLS asks for more rounds than a daily run has time for.
+private let kills = ProcessInfo.processInfo.environment["AWARE_TEST_KILLS"].flatMap { Int($0) } ?? 4
+
+@Suite(.serialized, .timeLimit(.minutes(kills > 4 ? 60 : 5))) struct ProcessTests {
     private static let observation =
         #"{"replicas": 3, "cpuUtilization": 0.8, "memoryUtilization": 0.5, "latencySeconds": 0.3, "requestRate": 50}"#
 
@@ -39,13 +42,11 @@ import Testing
         }
     }
 
-    /// AWARE_TEST_KILLS asks for more rounds than a daily run has time for.
     @Test func killedAtAnyMomentItHasEveryAnsweredDecision() async throws {
-        let rounds = ProcessInfo.processInfo.environment["AWARE_TEST_KILLS"].flatMap { Int($0) } ?? 4
         var random = SystemRandomNumberGenerator()
         try await withFolder { folder in
             var answered: Set<Int64> = []
-            for round in 0..<rounds {
+            for round in 0..<kills {
                 let server = try await ServerProcess.start(on: folder)
                 let port = server.port
                 let setup = try Client(port: port)

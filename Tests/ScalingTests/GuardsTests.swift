@@ -116,6 +116,36 @@ import Testing
         #expect(answer(situation, .make(replicas: 6)).allocation == .make(replicas: 6))
     }
 
+    /// Seen in a replay of the World Cup: 2 x 1024m at 39 % became 1 x 816m, which was saturated within the minute, and its queue
+    /// took the memory.
+    @Test func aPolicyLeavesNoLessThanThePresentLoadUses() {
+        var situation = GuardSituation()
+        situation.isPolicys = true
+        situation.presentCores = 0.8
+        var state = GuardState()
+        func answer(_ proposed: Allocation, current: Allocation = .make(replicas: 2, cpu: 1024), rules: Allocation) -> Guarded {
+            Guards.apply(
+                proposed, current: current, rules: rules, quality: [], profile: Profile(), controls: Controls(),
+                situation: situation, state: &state, time: 0)
+        }
+        let two = Allocation.make(replicas: 2, cpu: 1024)
+        let saturated = answer(.make(replicas: 1, cpu: 816), rules: two)
+        #expect(saturated.allocation.replicas == 2 && saturated.allocation.cpuMillicores == 816)
+        #expect(saturated.records.contains(.cpuNeed) && saturated.override == nil)
+        #expect(answer(.make(replicas: 1, cpu: 1024), rules: two).allocation.replicas == 1, "0.8 of 1.024 cores is 78 %")
+        // One busy replica that the policy would keep, where the rules want two.
+        situation.presentCores = 0.91
+        let one = Allocation.make(replicas: 1, cpu: 1024)
+        #expect(answer(one, current: one, rules: two).allocation.replicas == 2)
+        #expect(answer(one, current: one, rules: one).allocation.replicas == 1, "the rules see no need")
+        // Not for the rules, and not without a measurement.
+        situation.isPolicys = false
+        #expect(answer(one, rules: two).allocation.replicas == 1)
+        situation.isPolicys = true
+        situation.presentCores = nil
+        #expect(answer(one, rules: two).allocation.replicas == 1)
+    }
+
     @Test func aPolicyGrowsOnlyAsTheLoadJustifies() {
         var situation = GuardSituation()
         situation.isPolicys = true

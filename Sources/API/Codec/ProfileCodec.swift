@@ -1,7 +1,6 @@
 // A profile as JSON, in both directions. Unknown members are errors: a misspelt limit must not be ignored.
 
 import HTTPServer
-import Operations
 import Scaling
 
 public enum ProfileCodec {
@@ -170,17 +169,6 @@ public enum ProfileCodec {
     }
 
     // MARK: Writing
-
-    /// How a profile is kept.
-    public static let text = ProfileText(
-        encode: { String(decoding: encode($0), as: UTF8.self) },
-        decode: { text in
-            let (profile, errors) = try JSONParser().withDocument(text, decode)
-            if let error = errors.first {
-                throw StoredDamage(description: "profile\(error.pointer): \(error.detail)")
-            }
-            return profile
-        })
 
     static func encode(_ profile: Profile) -> [UInt8] {
         var writer = JSONWriter()

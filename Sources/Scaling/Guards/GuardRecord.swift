@@ -7,7 +7,8 @@ public struct GuardRecord: Sendable, Equatable {
     /// The guards, in the order in which they are applied (`Guards.apply`). The raw values are stored: new rules go to the end.
     public enum Rule: UInt8, Sendable, CaseIterable {
         case killSwitch, badData, limits, maxStepUp, maxStepDown, stabilization, reversalBudget, capacity, pin, pause,
-            freezeDown, approval, memoryNeed, blind, objectiveMissed, unjustified, freezeUp
+            freezeDown, approval, memoryNeed, blind, objectiveMissed, unjustified, freezeUp,
+            cpuNeed
 
         public var name: String { Self.names[Int(rawValue)] }
         /// Looked up once: a description by reflection costs as much as a whole decision.
@@ -74,6 +75,7 @@ public struct GuardRecord: Sendable, Equatable {
         case .blind: "the objective or the CPU use is not measured: a policy cannot act on that, the rules do"
         case .objectiveMissed: "nothing is taken away while the objective is missed"
         case .unjustified: "the load does not justify more than \(figure)m of CPU in all"
+        case .cpuNeed: "the load uses so much that less than \(figure)m of CPU in all would be saturated"
         case .freezeUp: "scaling up is frozen"
         case .approval: "waits for a person's approval"
         }

@@ -49,6 +49,8 @@ public struct GuardSituation: Sendable {
     public var isViolated = false
     /// The most cores that the load took in all within ten minutes; `nil` when it is not known.
     public var usedCores: Double?
+    /// The cores that it takes in all now; `nil` when that is not known.
+    public var presentCores: Double?
 
     public init() {}
 }
@@ -106,6 +108,7 @@ public enum Guards {
             pass.keepMemory(memory, current: current, profile)
             if situation.isPolicys, pass.override == nil {
                 pass.justify(situation.usedCores, current: current, rules: rules)
+                pass.keepCPU(situation.presentCores, current: current, rules: rules)
             }
         }
         pass.limitStep(from: current, profile)
@@ -208,6 +211,24 @@ private struct Pass {
         change(
             to: profile.clamp(next), .memoryNeed,
             figure: max(need.keep, need.raise) & ~1 | (need.isSuspicious ? 1 : 0))
+    }
+
+    /// CPU use beyond which replicas are saturated: requests queue, latency runs away, and memory with it.
+    static let saturatedUtilization = 0.85
+
+    /// A policy may not leave less CPU than the present load would saturate, however thrifty it is. As many replicas of the size
+    /// that it wants as that takes, but no more CPU than runs, or the rules want.
+    mutating func keepCPU(_ presentCores: Double?, current: Allocation, rules: Allocation) {
+        guard let presentCores, wanted.cpuMillicores > 0 else { return }
+        func millicores(_ allocation: Allocation) -> Double {
+            Double(allocation.replicas) * Double(allocation.cpuMillicores)
+        }
+        let needed = min(
+            presentCores * 1000 / Self.saturatedUtilization, max(millicores(current), millicores(rules)))
+        guard needed > millicores(wanted) * 1.001, needed < 1e12 else { return }
+        var next = wanted
+        next.replicas = max(next.replicas, Int((needed / Double(wanted.cpuMillicores) - 0.001).rounded(.up)))
+        change(to: next, .cpuNeed, figure: Int(needed))
     }
 
     /// CPU use that a policy's growth must still leave.
