@@ -34,7 +34,10 @@ import Testing
             { $0.thresholds.serving = 0.6 }, { $0.thresholds.deviation = 0.01 }, { $0.thresholds.window = 33 },
             { $0.guards.maxStepUp = 9 }, { $0.guards.maxStepDown = 8 }, { $0.guards.stabilizationDownSeconds = 300 },
             { $0.guards.reversalsPerHour = 5 }, { $0.guards.staleSeconds = 17 }, { $0.fallback.cpuTarget = 0.55 },
-            { $0.fallback.memoryMargin = 0.3 }, { $0.containers = ["web", "side-car"] },
+            { $0.fallback.memoryMargin = 0.3 }, { $0.fallback.calibrate = false }, { $0.fallback.cpuTargetMin = 0.4 },
+            { $0.fallback.cpuTargetMax = 0.8 },
+            // Found by fuzzing: six decimals were kept of it.
+            { $0.objective = .latency(seconds: 0.44444444444444442, percentile: 99) }, { $0.bill.cpuHourPrice = 1e-7 }, { $0.containers = ["web", "side-car"] },
         ]
         return [Profile()]
             + edits.map { edit in

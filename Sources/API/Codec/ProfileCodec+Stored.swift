@@ -1,5 +1,6 @@
 // A profile as it is stored: the same JSON.
 
+import HTTPServer
 import Operations
 import Scaling
 

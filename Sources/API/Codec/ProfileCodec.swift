@@ -170,8 +170,10 @@ public enum ProfileCodec {
 
     // MARK: Writing
 
+    /// Numbers exactly as they were given: what is read again after a restart is the same profile.
     static func encode(_ profile: Profile) -> [UInt8] {
         var writer = JSONWriter()
+        writer.isExact = true
         writer.object { json in
             switch profile.objective {
             case .latency(let seconds, let percentile):

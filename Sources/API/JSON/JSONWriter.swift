@@ -9,6 +9,8 @@ struct JSONWriter: ~Copyable {
     private var capacity: Int
     private var count = 0
     private var needsComma = false
+    /// Numbers are written so that reading them gives the same number, instead of with six decimals.
+    var isExact = false
 
     init(reserving capacity: Int = 512) {
         self.capacity = Swift.max(capacity, 64)
@@ -211,7 +213,7 @@ struct JSONWriter: ~Copyable {
     /// Six decimals are enough for every figure aware reports, and cheaper than the shortest exact form.
     private mutating func append(number value: Double) {
         guard value.isFinite else { return append(text: "null") }
-        guard value.magnitude < 1e9 else { return append(large: value) }
+        guard value.magnitude < 1e9, !isExact else { return append(exact: value) }
         let scaled = (value.magnitude * 1e6).rounded()
         if value < 0, scaled > 0 { append(UInt8(ascii: "-")) }
         let units = Int(scaled)
@@ -227,7 +229,7 @@ struct JSONWriter: ~Copyable {
         }
     }
 
-    private mutating func append(large value: Double) {
+    private mutating func append(exact value: Double) {
         if let whole = Int(exactly: value) { return append(integer: whole) }
         var text = "\(value)"
         text.withUTF8 { append($0) }
