@@ -115,7 +115,8 @@ export class ApplicationView {
       series.failure ? failed(series.failure) : this.#steps.root));
     if (!series.failure) this.#steps.show(series, application.profile);
     this.#showRewards(rewards, application.profile, (events.items ?? []).filter(({ kind }) => MARKED.includes(kind)));
-    refresh(this.#parts.knowledge, application.knowledge ?? null, () => knowledgeCard(application.knowledge));
+    refresh(this.#parts.knowledge, [application.knowledge ?? null, status.rules ?? null], () =>
+      knowledgeCard(application.knowledge, status.rules));
     this.#showHistory(decisions.failure);
     refresh(this.#parts.events, events, () => card("What happened, newest first", events.failure ? failed(events.failure)
       : (events.items ?? []).length === 0 ? element("p", { class: "soft" }, "Nothing yet.")
@@ -260,9 +261,11 @@ function lastDecision(decision, failure) {
 }
 
 /** What its history has told of the application, in sentences. */
-function knowledgeCard(known) {
+function knowledgeCard(known, rules) {
   if (!known || Object.values(known).every((value) => value === null)) return [];
   const sentences = [
+    rules?.calibrated && `The rules aim at ${percent(rules.cpuTarget)} of ${rules.cpu ?? "its"} CPU, memory ${percent(rules.memoryMargin)} above its use: calibrated.`,
+    isNumber(rules?.thrift) && `The policy is told a thrift of ${fixed(rules.thrift)}, so that it keeps the bound on missed objectives and no more.`,
     isNumber(known.cpuSecondsPerRequest) && `A request takes ${Number((known.cpuSecondsPerRequest * 1000).toPrecision(3))} ms of CPU.`,
     isNumber(known.keptUtilization) && `The objective was kept lately up to ${percent(known.keptUtilization)} of the CPU`
       + (isNumber(known.missedUtilization) ? `, and missed from ${percent(known.missedUtilization)} on.` : "."),

@@ -190,8 +190,13 @@ class PageTests(unittest.TestCase):
     def test_a_decision_can_be_linked_to_and_knowledge_is_told(self):
         said = self.server.ask("/v1/applications/shop-04/decisions?limit=10")["items"][-1]
         self.show(f"#/app/shop-04?decision={said['id']}", "document.querySelector('.linked .verdict')")
-        known = self.server.ask("/v1/applications/shop-04")["knowledge"]
+        application = self.server.ask("/v1/applications/shop-04")
+        known = application["knowledge"]
         text = self.browser.run("return document.querySelector('.knowledge').innerText")
+        rules = application["status"]["rules"]
+        self.assertEqual(rules["calibrated"], "The rules aim at" in text, text)
+        if rules["calibrated"]:
+            self.assertIn(f"{round(rules['cpuTarget'] * 100)} %", text)
         self.assertIn(f"{float('%.3g' % (known['cpuSecondsPerRequest'] * 1000)):g} ms of CPU", text)
         self.assertIn(known["memoryFloor"], text)
         self.quiet()

@@ -13,6 +13,8 @@ extension ApplicationLearner {
         var previous: Calibration?
         /// The episode after which the record was last searched, 0 before.
         var searched = 0
+        /// The episode after which the application could not be identified from its record, 0 where it could.
+        var failed = 0
         /// The first search since the workload changed has not seen a whole day.
         var hasSeenDay = false
         /// Episodes that missed the objective beyond the owner's bound since then, in which the rules acted.
@@ -75,7 +77,9 @@ extension ApplicationLearner {
             } else if calibrated.missed >= Self.missedMax, !calibrated.isTakenBack {
                 .missing
             } else { nil }
-        guard let reason else { return 0 }
+        // What cannot be identified is not read again after every episode.
+        let wait = recent.count < dayEpisodes ? Self.retryEpisodes : dayEpisodes
+        guard let reason, calibrated.failed == 0 || summary.number - calibrated.failed >= wait else { return 0 }
         let record = try source.record(of: recent.suffix(coversDay ? max(dayEpisodes + 1, Self.recordEpisodes) : Self.recordEpisodes))
         return calibrate(record, coversDay: coversDay, reason, episode: summary.number, profile, &progress)
     }
@@ -92,7 +96,11 @@ extension ApplicationLearner {
                 record.steps, profile: profile, fixedCpu: calibrated.configuredCpu, calibration: current,
                 warmUpSteps: CandidateEvaluator.windowSteps, windowSteps: CandidateEvaluator.windowSteps,
                 seed: UInt64(episode)), replay.windows >= Lifecycle.estimateWindowsMin
-        else { return 0 }
+        else {
+            calibrated.failed = max(1, episode)
+            return 0
+        }
+        calibrated.failed = 0
         calibrated.searched = max(1, episode)
         calibrated.hasSeenDay = calibrated.hasSeenDay || coversDay
         calibrated.missed = 0
@@ -114,6 +122,7 @@ extension ApplicationLearner {
 
     /// Episodes that a search looks at before a day is recorded.
     private static let recordEpisodes = 20
+    private static let retryEpisodes = 5
     private static let manyViolations = 0.05
     private static let missedMax = 3
 }
@@ -125,7 +134,7 @@ extension ApplicationLearner.CalibrationState {
             setting?.encode(into: &writer)
         }
         writer.write(Int32(clamping: configuredCpu ?? -1))
-        for count in [searched, missed] { writer.write(UInt32(clamping: count)) }
+        for count in [searched, missed, failed] { writer.write(UInt32(clamping: count)) }
         writer.write(hasSeenDay)
         writer.write(isTakenBack)
     }
@@ -137,6 +146,7 @@ extension ApplicationLearner.CalibrationState {
         configuredCpu = cpu > 0 ? cpu : nil
         searched = Int(try reader.integer(UInt32.self))
         missed = Int(try reader.integer(UInt32.self))
+        failed = Int(try reader.integer(UInt32.self))
         hasSeenDay = try reader.bool()
         isTakenBack = try reader.bool()
     }

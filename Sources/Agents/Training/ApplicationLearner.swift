@@ -237,6 +237,7 @@ struct ApplicationLearner: Sendable {
             if change.reason != .judgedBelowRules {
                 recent.removeAll()
                 calibrated.searched = 0
+                calibrated.failed = 0
                 calibrated.hasSeenDay = false
             }
             rulesEpisodes.removeAll()
