@@ -79,10 +79,11 @@ final class TerminationSignals: Sendable {
         let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
         self.stream = stream
         let queue = DispatchQueue(label: "aware.signals")
+        // One for both: Ctrl-C after a SIGTERM is a second signal too. Only the queue touches it.
+        nonisolated(unsafe) var isSecond = false
         let sources = [SIGTERM, SIGINT].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            nonisolated(unsafe) var isSecond = false
             source.setEventHandler { @Sendable in
                 if isSecond { _exit(130) }
                 isSecond = true
