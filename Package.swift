@@ -80,7 +80,7 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "API", "Base", "Store", "Agents", "BasePolicy", "HTTPServer", "Learning", "Operations", "Recommender", "Scaling", "Yams",
+                "API", "Base", "Store", "Agents", "BasePolicy", "HTTPServer", "Learning", "Operations", "Recommender", "Scaling",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -2,7 +2,7 @@
 
 import Configuration
 import Foundation
-import Yams
+import Recommender
 
 /// A setting is wrong: which one, where it was given, and what is allowed.
 public struct SettingError: Error, CustomStringConvertible, Equatable {
@@ -61,9 +61,14 @@ public struct Settings: Sendable {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw SettingError("--config \(path): the file cannot be read.")
         }
+        return try members(of: String(decoding: data, as: UTF8.self), in: path)
+    }
+
+    /// - Parameter path: where the text stands, for what is wrong with it.
+    static func members(of text: String, in path: String) throws -> [String: String] {
         let loaded: Any?
         do {
-            loaded = try Yams.load(yaml: String(decoding: data, as: UTF8.self))
+            loaded = try YAML.load(text)
         } catch {
             throw SettingError("--config \(path) is neither YAML nor JSON: \(error)")
         }

@@ -46,6 +46,13 @@ import Testing
         #expect(request.errors.isEmpty && request.observation == Observation(replicas: 3))
     }
 
+    /// Found by deploy/fuzz: each repeated member with a wrong value is two complaints, and one more was left for the end.
+    @Test func complaintsAreBounded() throws {
+        let members = (0..<40).map { _ in "\"cpuLimit\": \"x\"" }.joined(separator: ", ")
+        let request = try withJSON("{\(members)}") { ObservationCodec.decode($0) }
+        #expect(request.errors.count == ObjectReader.complaintsMax)
+    }
+
     @Test func unknownMembersAreToldAndBounded() throws {
         let members = (0..<40).map { "\"extra\($0)\": [1, {\"a\": 2}]" }.joined(separator: ", ")
         let request = try withJSON("{\"replicas\": 1, \(members), \"application\": \"x\"}") {

@@ -38,6 +38,10 @@ import Store
     @Test(arguments: [
         ("lissten: 1", "lissten in FILE is no setting. Known: allow-host"), ("- a", "a mapping is expected"),
         ("seed: {a: 1}", "seed in FILE: a text, a number or a list"), ("a: [", "neither YAML nor JSON"),
+        // Found by deploy/fuzz: Yams traps on a name that is no text, and follows aliases as often as they are named.
+        ("{[a, b]: 1}", "neither YAML nor JSON: a member's name that is a list"),
+        ("a: &a [1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\n"
+            + "e: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n", "more than 131072 nodes"),
         ("drain-delay: 61", "drain-delay in FILE: 61 is outside 0 to 60"), ("clock: sun", "is not one of: wall, observed"),
         ("log-level: loud", "is not one of: trace"), ("keep-steps: 3", "not a time such as 30d"),
     ])

@@ -34,13 +34,17 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     switch target {
     case "http": converse(bytes)
     case "json": readJSON(bytes)
-    case "observation": read(bytes) { _ = ObservationCodec.decode($0) }
+    case "observation":
+        read(bytes) { precondition(ObservationCodec.decode($0).errors.count <= ObjectReader.complaintsMax, "complaints are bounded") }
     case "profile": readProfile(bytes)
     case "quantity": readQuantity(bytes)
     case "trace": _ = try? LoadTrace(name: "fuzz", parsing: bytes)
     case "weights": readWeights(bytes)
     case "stored": readStored(bytes)
-    default: fatalError("AWARE_FUZZ=\(target): http, json, observation, profile, quantity, trace, weights or stored")
+    case "enveloped": readEnveloped(bytes)
+    case "yaml": _ = try? YAML.load(String(decoding: bytes, as: UTF8.self))
+    default:
+        fatalError("AWARE_FUZZ=\(target): http, json, observation, profile, quantity, trace, weights, stored, enveloped or yaml")
     }
     return 0
 }
@@ -120,6 +124,20 @@ private func readWeights(_ bytes: [UInt8]) {
     _ = try? DQN(decoding: bytes)
     _ = try? DDPG(decoding: bytes)
     _ = try? REINFORCE(decoding: bytes)
+}
+
+/// Learners and encoders in an envelope whose checksum fits, so that their own fields are reached. The first byte chooses.
+private func readEnveloped(_ bytes: [UInt8]) {
+    func wrapped(_ magic: String) -> [UInt8] { Envelope.wrap(Array(bytes.dropFirst()), magic: Array(magic.utf8), version: 1) }
+    switch (bytes.first ?? 0) % 7 {
+    case 0: _ = try? Policy(decoding: wrapped("AWPO"))
+    case 1: _ = try? PPO(decoding: wrapped("AWPT"))
+    case 2: _ = try? DQN(decoding: wrapped("AWDQ"))
+    case 3: _ = try? DDPG(decoding: wrapped("AWDD"))
+    case 4: _ = try? REINFORCE(decoding: wrapped("AWRF"))
+    case 5: _ = try? MetaPPO(decoding: wrapped("AWMP"))
+    default: _ = try? FrozenEncoder(decoding: wrapped("AWEN"))
+    }
 }
 
 /// Without their checksums, which would keep the fuzzer out.

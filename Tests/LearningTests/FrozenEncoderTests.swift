@@ -45,4 +45,14 @@ import Testing
             #expect(throws: CodingFailure.self) { try FrozenEncoder(decoding: damaged) }
         }
     }
+
+    /// Found by deploy/fuzz: 28 bytes with sizes that ask for 600 MB.
+    @Test func sizesBeyondReasonAreRefusedBeforeMemoryIsTaken() {
+        var writer = ByteWriter()
+        for size: UInt32 in [9, 4096, 4096, 1, 4] { writer.write(size) }
+        let form = Envelope.wrap(writer.bytes, magic: Array("AWEN".utf8), version: 1)
+        #expect(throws: CodingFailure.damaged) { try FrozenEncoder(decoding: form) }
+        #expect(!PolicyShape(observationSize: 4096, hidden: [4096, 4096], heads: [2]).isValid)
+        #expect(PolicyShape(observationSize: 64, recurrentSize: 256, hidden: [1024, 1024], heads: [7, 7, 7]).isValid)
+    }
 }

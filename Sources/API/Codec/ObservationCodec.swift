@@ -34,6 +34,10 @@ enum ObservationCodec {
                     pointer: pointer, code: "type", detail: "An observation is an object, not \(value.summary)."))
             return request
         }
+        func complain(_ member: String, _ code: String, _ detail: @autoclosure () -> String) {
+            guard request.errors.count < ObjectReader.complaintsMax else { return }
+            request.errors.append(ProblemItem(pointer: "\(pointer)/\(member)", code: code, detail: detail()))
+        }
         var seen: UInt32 = 0
         var hasReplicas = false
         value.forEachMember { key, value in
@@ -44,24 +48,18 @@ enum ObservationCodec {
             }
             guard request.errors.count < ObjectReader.complaintsMax else { return }
             if seen & 1 << field.rawValue != 0 {
-                request.errors.append(
-                    ProblemItem(
-                        pointer: "\(pointer)/\(field)", code: "duplicate",
-                        detail: "The member \"\(field)\" stands more than once."))
+                complain("\(field)", "duplicate", "The member \"\(field)\" stands more than once.")
             }
             seen |= 1 << field.rawValue
             // `null` says the same as leaving the member out: it could not be measured.
             if value.isNull { return }
             if field == .replicas { hasReplicas = true }
             if let (code, detail) = read(field, value, into: &request) {
-                request.errors.append(ProblemItem(pointer: "\(pointer)/\(field)", code: code, detail: detail))
+                complain("\(field)", code, detail)
             }
         }
         if !hasReplicas {
-            request.errors.append(
-                ProblemItem(
-                    pointer: "\(pointer)/replicas", code: "required",
-                    detail: "The number of replicas that exist is needed, for example \"replicas\": 3."))
+            complain("replicas", "required", "The number of replicas that exist is needed, for example \"replicas\": 3.")
         }
         return request
     }

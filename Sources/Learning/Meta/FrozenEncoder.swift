@@ -78,6 +78,8 @@ public struct FrozenEncoder: Sendable {
             guard heads.allSatisfy((1...PolicyShape.maxSize).contains) else { throw CodingFailure.damaged }
             let encoder = TrajectoryEncoder(
                 observationSize: sizes[0], heads: heads, units: sizes[1], embeddingSize: sizes[2])
+            // Before the memory is asked for: a few damaged bytes can name any size.
+            guard encoder.layout.count <= PolicyShape.maxElements else { throw CodingFailure.damaged }
             var parameters = ParameterBuffer(layout: encoder.layout)
             parameters.values = try reader.floats(count: encoder.layout.count)
             var references: [Reference] = []

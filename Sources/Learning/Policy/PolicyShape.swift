@@ -52,6 +52,17 @@ public struct PolicyShape: Sendable, Hashable {
     static let maxHeads = 32
     public static let maxRestraint: Float = 100
 
+    /// Elements of all matrices: 4 million are 16 MB, sixty times the network that is served.
+    static let maxElements = 1 << 22
+
+    /// Elements of the matrices of actor, critic and memory.
+    private var elementCount: Int {
+        let widths = [inputSize] + hidden
+        let shared = zip(widths, widths.dropFirst()).reduce(0) { $0 + $1.0 * $1.1 }
+        let last = (widths.last ?? 0) * (actionCount + 1)
+        return 2 * shared + last + 3 * recurrentSize * (recurrentSize == 0 ? 0 : recurrentInputSize + recurrentSize)
+    }
+
     /// Whether the sizes make a network.
     public var isValid: Bool {
         let sizes = 0...Self.maxSize
@@ -60,6 +71,7 @@ public struct PolicyShape: Sendable, Hashable {
             && hidden.count <= Self.maxLayers && hidden.allSatisfy(positive.contains)
             && (1...Self.maxHeads).contains(heads.count) && heads.allSatisfy(positive.contains)
             && (0...Self.maxRestraint).contains(restraint) && noOps.count == heads.count && zip(noOps, heads).allSatisfy { $0 >= 0 && $0 < $1 }
+            && elementCount <= Self.maxElements
     }
 
     /// Writes into a memory what was really done and earned since the last decision: call it before the next `decide`

@@ -4,7 +4,6 @@
 // name its meaning wins; relative paths are relative to the file they stand in.
 
 import Foundation
-import Yams
 
 struct Kubeconfig {
     private(set) var currentContext: String?
@@ -40,7 +39,7 @@ struct Kubeconfig {
     mutating func merge(_ text: String, file: String) throws {
         let document: Any?
         do {
-            document = try Yams.load(yaml: text)
+            document = try YAML.load(text)
         } catch {
             throw ClusterAccess.Unusable(description: "\(file) is no YAML: \(error)")
         }
