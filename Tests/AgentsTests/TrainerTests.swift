@@ -81,7 +81,10 @@ import Operations
     }
 
     @Test func learningChangesWhatIsDecided() async throws {
-        let outcome = try await Self.run(episodes: 40)
+        // Out of reach: it stays online, where it learns.
+        var profile = Self.profile
+        profile.thresholds.serving = 1
+        let outcome = try await Self.run(episodes: 40, profile: profile)
         #expect(outcome.models.count > 1)
         let policies = try outcome.models.map { try Policy(decoding: $0) }
         let (first, last) = (try #require(policies.first), try #require(policies.last))
