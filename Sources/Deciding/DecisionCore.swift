@@ -69,7 +69,7 @@ public struct DecisionCore: Sendable {
     mutating func configureRules() {
         rules.options = ruleOptions ?? Rules.Options(profile, calibration, configuredCpu: configuredCpu)
         if rules.options.fixedCpu == nil { rules.options.fixedCpu = configuredCpu }
-        encoder.thrift = profile.fallback.calibrate ? calibration?.thrift : nil
+        encoder.thrift = calibration.flatMap { $0.applies(to: profile) ? $0.thrift : nil }
     }
 
     // MARK: Perceive

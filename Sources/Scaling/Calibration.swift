@@ -16,11 +16,15 @@ public struct Calibration: Sendable, Equatable {
     /// What the policy is told in place of `BillObjective.thrift`, 0..1, so that it keeps the owner's bound on violations here,
     /// and no more than that; `nil` tells it the owner's.
     public var thrift: Double?
+    /// The profile's `fallback` that it was found for: who changes that wants his own values.
+    public var fallback: Profile.Fallback
 
     public init(
-        cpuTarget: Double, memoryMargin: Double, cpuMillicores: Int? = nil, ofConfigured: Int? = nil, thrift: Double? = nil
+        cpuTarget: Double, memoryMargin: Double, cpuMillicores: Int? = nil, ofConfigured: Int? = nil, thrift: Double? = nil,
+        fallback: Profile.Fallback = Profile.Fallback()
     ) {
         self.thrift = thrift
+        self.fallback = fallback
         self.cpuTarget = cpuTarget
         self.memoryMargin = memoryMargin
         self.cpuMillicores = cpuMillicores
@@ -29,8 +33,12 @@ public struct Calibration: Sendable, Equatable {
 
     /// As the profile's `fallback` says.
     public init(_ profile: Profile) {
-        self.init(cpuTarget: profile.fallback.cpuTarget, memoryMargin: profile.fallback.memoryMargin)
+        self.init(
+            cpuTarget: profile.fallback.cpuTarget, memoryMargin: profile.fallback.memoryMargin, fallback: profile.fallback)
     }
+
+    /// Whether it may act under `profile`.
+    public func applies(to profile: Profile) -> Bool { profile.fallback.calibrate && fallback == profile.fallback }
 
     /// For people: `70 % of 500m, memory +15 %`.
     public var text: String {
@@ -44,18 +52,21 @@ public struct Calibration: Sendable, Equatable {
         writer.write(memoryMargin)
         for size in [cpuMillicores, ofConfigured] { writer.write(Int32(clamping: size ?? -1)) }
         writer.write(thrift)
+        for value in [fallback.cpuTarget, fallback.memoryMargin, fallback.cpuTargetMin, fallback.cpuTargetMax] { writer.write(value) }
     }
 
     /// Reads what `encode` wrote.
     public init(from reader: inout ByteReader) throws(ByteReader.Failure) {
         self.init(cpuTarget: try reader.double(), memoryMargin: try reader.double())
         guard (0...1).contains(cpuTarget), (0...10).contains(memoryMargin) else { throw .malformed }
-        cpuMillicores = Int(try reader.integer(Int32.self))
-        ofConfigured = Int(try reader.integer(Int32.self))
-        if cpuMillicores! <= 0 { cpuMillicores = nil }
-        if ofConfigured! <= 0 { ofConfigured = nil }
+        let (size, configured) = (Int(try reader.integer(Int32.self)), Int(try reader.integer(Int32.self)))
+        (cpuMillicores, ofConfigured) = (size > 0 ? size : nil, configured > 0 ? configured : nil)
         thrift = try reader.optionalDouble()
         guard thrift.map({ (0...1).contains($0) }) ?? true else { throw .malformed }
+        fallback.cpuTarget = try reader.double()
+        fallback.memoryMargin = try reader.double()
+        fallback.cpuTargetMin = try reader.double()
+        fallback.cpuTargetMax = try reader.double()
     }
 }
 
@@ -66,9 +77,9 @@ extension Rules.Options {
     public init(_ profile: Profile, _ calibration: Calibration?, configuredCpu: Int?) {
         self.init(profile)
         fixedCpu = configuredCpu
-        guard profile.fallback.calibrate, let calibration else { return }
-        cpuTarget = min(max(calibration.cpuTarget, profile.fallback.cpuTargetMin), profile.fallback.cpuTargetMax)
-        memoryMargin = max(calibration.memoryMargin, profile.fallback.memoryMargin)
+        guard let calibration, calibration.applies(to: profile) else { return }
+        cpuTarget = calibration.cpuTarget
+        memoryMargin = calibration.memoryMargin
         if let size = calibration.cpuMillicores, calibration.ofConfigured == configuredCpu { fixedCpu = size }
     }
 }

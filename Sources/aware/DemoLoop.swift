@@ -144,7 +144,7 @@ final class DemoLoop: @unchecked Sendable {
     func summary() -> String {
         var lines = [
             "",
-            "Reward of a 100-step episode (ceiling 100), the service against the rules alone under the same load:",
+            "Reward of a 100-step episode (ceiling 100), the service against its calibrated rules alone under the same load:",
             "application    first \(Self.compared) episodes     last \(Self.compared) episodes      violations       OOM kills     cpu used       bill an hour",
             "               service   rules    service   rules    service   rules  service rules service  rules  service  rules",
         ]

@@ -1,5 +1,5 @@
 // The demo's simulated world: applications in their clusters, a recommender that asks aware over REST, and a twin of
-// each application that the rules alone control, under the same load.
+// each application that the calibrated rules alone control, under the same load.
 
 import ClusterModel
 import Deciding

@@ -136,8 +136,20 @@ import Testing
         var profile = Profile()
         profile.fallback.calibrate = false
         #expect(Rules.Options(profile, calibration, configuredCpu: 1024).cpuTarget == 0.7)
-        profile.fallback.calibrate = true
-        profile.fallback.cpuTargetMin = 0.6
-        #expect(Rules.Options(profile, calibration, configuredCpu: 1024).cpuTarget == 0.6)
+    }
+
+    /// Who changes `fallback` wants his own values, at once, and another search.
+    @Test func aChangedFallbackVoidsWhatWasFoundForTheOldOne() throws {
+        let life = try Self.life(0)
+        for _ in 0..<5 { try life.episode() }
+        let found = try #require(life.agent.calibration)
+        var profile = life.agent.profile
+        #expect(found.applies(to: profile) && Rules.Options(profile, found, configuredCpu: 1024).cpuTarget == found.cpuTarget)
+        profile.fallback.cpuTarget = 0.8
+        #expect(!found.applies(to: profile) && Rules.Options(profile, found, configuredCpu: 1024).cpuTarget == 0.8)
+        life.agent.update(profile: profile, revision: 2)
+        for _ in 0..<2 { try life.episode() }
+        let event = try #require(Self.calibrations(life).last)
+        #expect(event.reason == "FirstRecord" && event.from.hasPrefix("80 %"), "\(SimulatedLife.line(event))")
     }
 }

@@ -75,12 +75,13 @@ enum StatusCodec {
 
     /// How the rules are set, into the object that is open.
     private static func write(_ calibration: Calibration?, _ profile: Profile, to json: inout JSONWriter) {
-        let options = Rules.Options(profile, calibration, configuredCpu: calibration?.ofConfigured)
-        json.member("calibrated", profile.fallback.calibrate && calibration != nil)
-        json.member("cpuTarget", options.cpuTarget)
-        json.member("memoryMargin", options.memoryMargin)
-        json.member("cpu", calibration?.cpuMillicores == nil ? nil : options.fixedCpu.map { Quantity.text(millicores: $0) })
-        json.member("thrift", profile.fallback.calibrate ? calibration?.thrift : nil)
+        let found = calibration.flatMap { $0.applies(to: profile) ? $0 : nil }
+        let setting = found ?? Calibration(profile)
+        json.member("calibrated", found != nil)
+        json.member("cpuTarget", setting.cpuTarget)
+        json.member("memoryMargin", setting.memoryMargin)
+        json.member("cpu", setting.cpuMillicores.map { Quantity.text(millicores: $0) })
+        json.member("thrift", setting.thrift)
     }
 
     /// What was identified of the application, into the object that is open.

@@ -59,10 +59,9 @@ extension ApplicationLearner {
     /// - Returns: how much more the rules are judged to earn by it.
     mutating func calibrate(_ summary: EpisodeSummary, _ source: LearningSource, _ progress: inout Progress) throws -> Double {
         let profile = source.profile
-        guard profile.fallback.calibrate else {
-            calibrated = CalibrationState()
-            return 0
-        }
+        // Other wishes of the owner, or none of this: what was found is void.
+        if let found = calibrated.calibration, !found.applies(to: profile) { calibrated = CalibrationState() }
+        guard profile.fallback.calibrate else { return 0 }
         if summary.controller != .policy, summary.violations > max(2 * profile.bill.maxViolations, Self.manyViolations) {
             calibrated.missed += 1
         }

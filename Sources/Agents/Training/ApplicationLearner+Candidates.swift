@@ -9,8 +9,9 @@ extension ApplicationLearner {
     /// - Returns: `nil` when there was not enough, or it was learned from already.
     mutating func prepare(_ source: LearningSource) throws -> Progress? {
         let profile = source.profile
+        guard recent.isEmpty, lifecycle.stage == .initialized || lifecycle.stage == .offline else { return nil }
         let steps = try source.foreign().steps
-        guard recent.isEmpty, CandidateEvaluator.isEnough(steps.count, profile), let last = steps.last, last != prepared else {
+        guard CandidateEvaluator.isEnough(steps.count, profile), let last = steps.last, last != prepared else {
             return nil
         }
         prepared = last
@@ -20,7 +21,6 @@ extension ApplicationLearner {
             let coversDay = steps.count * profile.stepSeconds >= Self.daySeconds
             _ = calibrate((steps, nil), coversDay: coversDay, .firstRecord, episode: 0, profile, &progress)
         }
-        calibrated.searched = max(1, calibrated.searched)
         guard profile.algorithm != .rules, let judge = judge((steps, nil), profile, 0) else { return progress }
         var judged = try readyCandidates(source).map { tuned($0, judge, profile) }
         if judged.isEmpty { judged = try ownCandidates(source, judge, 0).map { ($0, judge.judge($0.policy)) } }
@@ -80,12 +80,13 @@ extension ApplicationLearner {
             best.1 = verdict
             return true
         }
-        let owners = profile.bill.thrift
-        let down = stride(from: owners - Self.thriftStep, through: 0, by: -Self.thriftStep)
-        if !best.1.keepsTheService {
-            for thrift in down where attempt(thrift) { if best.1.keepsTheService { break } }
+        var thrift = profile.bill.thrift
+        if best.1.keepsTheService {
+            thrift += Self.thriftStep
+            while thrift <= 1, attempt(thrift) { thrift += Self.thriftStep }
         } else {
-            for thrift in stride(from: owners + Self.thriftStep, through: 1, by: Self.thriftStep) where !attempt(thrift) { break }
+            thrift -= Self.thriftStep
+            while thrift >= 0, !attempt(thrift) || !best.1.keepsTheService { thrift -= Self.thriftStep }
         }
         return best
     }
@@ -190,12 +191,9 @@ extension ApplicationLearner {
         _ progress: inout Progress
     ) throws -> CandidateEvaluator.PairedComparison? {
         guard source.dailyPractice > 0 else { return nil }
-        let share = Double(min(judge.steps, Self.practiceRecord)) / Double(Self.practiceRecord)
-        let practised = judge.practise(
-            learner.policy, by: algorithm, episodes: Int(Double(source.dailyPractice) * share), seed: seed, isStopping: source.isStopping)
+        let practised = practised(source.dailyPractice, judge, source, seed)
         guard !source.isStopping() else { return nil }
-        let (candidate, judged) = tuned(
-            Candidate(policy: practised, version: 0, isReady: true, diagnostics: ["practised": 1]), judge, source.profile)
+        let (candidate, judged) = tuned(practised, judge, source.profile)
         let margin = max(RulesCalibrator.gainMin, verdict.standardError)
         guard judged.keepsTheService, judged.difference > verdict.difference + margin else { return nil }
         let acting = version
@@ -208,13 +206,18 @@ extension ApplicationLearner {
     /// What is learned without acting: clones of the rules, and a policy that practised in the fitted simulator.
     private func ownCandidates(_ source: LearningSource, _ judge: CandidateEvaluator, _ seed: UInt64) throws -> [Candidate] {
         let isFresh = version == 0 && source.base == nil
-        let episodes = isFresh ? Self.practice.fresh : Self.practice.advanced
+        let practised = practised(isFresh ? Self.practice.fresh : Self.practice.advanced, judge, source, seed)
+        return try (source.isStopping() ? [] : clones(source)) + [practised]
+    }
+
+    /// The acting policy after so many episodes of practice, fewer on a short record.
+    private func practised(
+        _ episodes: Int, _ judge: CandidateEvaluator, _ source: LearningSource, _ seed: UInt64
+    ) -> Candidate {
         let share = Double(min(judge.steps, Self.practiceRecord)) / Double(Self.practiceRecord)
-        let practised = judge.practise(
+        let policy = judge.practise(
             learner.policy, by: algorithm, episodes: Int(Double(episodes) * share), seed: seed, isStopping: source.isStopping)
-        return try (source.isStopping() ? [] : clones(source)) + [
-            Candidate(policy: practised, version: 0, isReady: true, diagnostics: ["practised": 1])
-        ]
+        return Candidate(policy: policy, version: 0, isReady: true, diagnostics: ["practised": 1])
     }
 
     /// Behaviour cloning of the rules' decisions (or for Q-learning its values), then improvement restricted to the actions that they took

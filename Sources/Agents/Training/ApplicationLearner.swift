@@ -114,19 +114,16 @@ struct ApplicationLearner: Sendable {
     mutating func learn(from summary: EpisodeSummary, source: LearningSource) throws -> Progress {
         var progress = Progress()
         let profile = source.profile
+        if profile.algorithm != .rules, profile.algorithm != algorithm {
+            // What another learner made is not its own: it begins anew, where the rules act.
+            begin(profile.algorithm, base: source.base, seed: UInt64(summary.number))
+        }
         if let first = lifecycle.start(profile) { progress.transitions.append(first) }
         trajectories.insert(summary)
         recent.append(summary.number)
         recent.removeFirst(max(0, recent.count - Self.dayEpisodesMax))
         let gain = try calibrate(summary, source, &progress)
         guard profile.algorithm != .rules else { return progress }
-        if profile.algorithm != algorithm {
-            // What another learner made is not its own: it begins anew, where the rules act.
-            begin(profile.algorithm, base: source.base, seed: UInt64(summary.number))
-            if let first = lifecycle.start(profile) { progress.transitions.append(first) }
-            recent.append(summary.number)
-            trajectories.insert(summary)
-        }
         // Without bootstrapping there is no candidate to wait for: what there is acts, and explores.
         if lifecycle.stage == .online, version == 0 {
             progress.versions.append(publish(source.base == nil ? [:] : ["base": 1]))
@@ -144,12 +141,13 @@ struct ApplicationLearner: Sendable {
             reportedRules.append(reward, size: Self.reportedMax)
         }
         let value = try value(of: summary, source)
+        let isDaily = calibrated.searched == summary.number
         let isReviewed =
             lifecycle.isOnProbation(profile)
             || lifecycle.isInDoubt(adding: summary.controller == .policy ? value : nil)
             || (lifecycle.stage == .serving
-                && (summary.number.isMultiple(of: Self.episodesBetweenInspections) || calibrated.searched == summary.number))
-        if isReviewed { try inspect(source, seed: UInt64(summary.number), &progress) }
+                && (isDaily || summary.number.isMultiple(of: Self.episodesBetweenInspections)))
+        if isReviewed { try inspect(source, seed: UInt64(summary.number), isDaily: isDaily, &progress) }
         let changes = lifecycle.episodeEnded(
             policyReward: summary.controller == .policy ? value : nil,
             rulesReward: try rulesValue(with: summary, value, source).map { summary.controller == .policy ? $0 : $0 + gain },
@@ -164,10 +162,12 @@ struct ApplicationLearner: Sendable {
     /// episode: what the rules earn varies with the load, so a bad version could hide in that spread for a while.
     ///
     /// One that misses the objective too often is told to be less thrifty, before it has to go.
-    private mutating func inspect(_ source: LearningSource, seed: UInt64, _ progress: inout Progress) throws {
+    private mutating func inspect(
+        _ source: LearningSource, seed: UInt64, isDaily: Bool, _ progress: inout Progress
+    ) throws {
         guard let judge = try judge(source, seed: seed) else { return }
         var verdict = judge.judge(learner.policy, thrift: calibrated.thrift)
-        if let better = retuned(verdict, judge, source.profile, isDaily: calibrated.searched == Int(seed)) {
+        if let better = retuned(verdict, judge, source.profile, isDaily: isDaily) {
             let before = calibrated.calibration ?? Calibration(source.profile)
             calibrated.setThrift(better.thrift, source.profile)
             progress.calibrations.append(
@@ -176,7 +176,7 @@ struct ApplicationLearner: Sendable {
                     figures: better.verdict.figures))
             verdict = better.verdict
         }
-        if calibrated.searched == Int(seed), lifecycle.stage == .serving,
+        if isDaily, lifecycle.stage == .serving,
             let better = try improved(on: verdict, judge, source, seed: seed, &progress)
         {
             verdict = better

@@ -24,7 +24,7 @@ struct LearningSource {
 
     /// - Parameter budget: CPU that learning on may take, in milliseconds an hour.
     init(
-        application: Int64, profile: Profile, base: Policy?, store: any EpisodeStore, budget: Double = 50,
+        application: Int64, profile: Profile, base: Policy?, store: any EpisodeStore, budget: Double,
         isStopping: @escaping @Sendable () -> Bool = { false }
     ) {
         self.isStopping = isStopping

@@ -17,7 +17,6 @@ struct RulesCalibrator {
     /// Whether a whole day is in the record.
     let coversDay: Bool
 
-    private static let grid = 0.05
     /// Share of the bound on violations beyond which the present setting must go.
     private static let slack = 1.5
     /// About five per cent of the bill.
@@ -38,20 +37,18 @@ struct RulesCalibrator {
     func search() -> (found: Trial?, present: Trial) {
         let (windows, need) = replay.rules()
         let present = Trial(calibration: current, outcome: windows.mean)
-        func attempt(_ calibration: Calibration) -> Trial {
-            let other = replay.rules(calibration, need: need)
-            return Trial(calibration: calibration, outcome: other.mean, standardError: other.standardError(\.value, against: windows))
-        }
         var best = present
         func consider(_ calibration: Calibration) {
             guard calibration != best.calibration, calibration != current else { return }
-            let trial = attempt(calibration)
+            let other = replay.rules(calibration, need: need)
+            let trial = Trial(
+                calibration: calibration, outcome: other.mean, standardError: other.standardError(\.value, against: windows))
             if isBetter(trial.outcome, than: best.outcome, kills: present.outcome.oomKills) { best = trial }
         }
         for target in targets { consider(with(current) { $0.cpuTarget = target }) }
         if coversDay, let configuredCpu {
             let (center, size) = (best.calibration.cpuTarget, current.cpuMillicores ?? configuredCpu)
-            let near = targets.filter { abs($0 - center) < 2.5 * Self.grid }
+            let near = targets.filter { abs($0 - center) < 0.125 }
             for other in Set(Self.sizes.map { onGrid(Double(size) * $0) } + [configuredCpu]).sorted() where other != size {
                 for target in near {
                     consider(
@@ -79,10 +76,7 @@ struct RulesCalibrator {
     /// Targets that may be chosen, rising.
     private var targets: [Double] {
         let highest = min(profile.fallback.cpuTargetMax, coversDay ? current.cpuTarget + Self.riseMax : current.cpuTarget)
-        let (low, high) = (profile.fallback.cpuTargetMin / Self.grid, highest / Self.grid)
-        guard low <= high + 1e-9 else { return [] }
-        return (Int((low - 1e-9).rounded(.up))...max(Int((low - 1e-9).rounded(.up)), Int((high + 1e-9).rounded(.down))))
-            .map { (Double($0) * Self.grid * 100).rounded() / 100 }
+        return (1...20).map { Double($0) / 20 }.filter { $0 > profile.fallback.cpuTargetMin - 1e-9 && $0 < highest + 1e-9 }
     }
 
     private func onGrid(_ millicores: Double) -> Int {
