@@ -33,17 +33,17 @@ let package = Package(
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]),
         .target(name: "HTTPServer", dependencies: ["CLinux"], swiftSettings: served, linkerSettings: [.linkedLibrary("z")]),
         .target(name: "Base", swiftSettings: strict),
-        .target(name: "Scaling", dependencies: ["Base"], swiftSettings: strict),
-        .target(name: "Neural", dependencies: ["Base", "CMatrix"], swiftSettings: strict),
-        .target(name: "Learning", dependencies: ["Base", "Neural"], swiftSettings: strict),
-        .target(name: "Deciding", dependencies: ["Base", "Learning", "Scaling"], swiftSettings: strict),
+        .target(name: "Scaling", dependencies: ["Base"], swiftSettings: served),
+        .target(name: "Neural", dependencies: ["Base", "CMatrix"], swiftSettings: served),
+        .target(name: "Learning", dependencies: ["Base", "Neural"], swiftSettings: served),
+        .target(name: "Deciding", dependencies: ["Base", "Learning", "Scaling"], swiftSettings: served),
         .target(name: "ClusterModel", dependencies: ["Base", "Scaling"], swiftSettings: strict),
         .target(
             name: "Agents",
             dependencies: [
                 "Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling", .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: strict),
+            swiftSettings: served),
         .target(
             name: "Experiments",
             dependencies: ["Agents", "Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling"],
@@ -56,7 +56,7 @@ let package = Package(
             dependencies: [
                 "Agents", "Base", "Deciding", "Learning", "Scaling", .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
+            ], swiftSettings: served),
         .target(name: "CStore", linkerSettings: [.linkedLibrary("sqlite3"), .linkedLibrary("z")]),
         .target(
             name: "Store",
@@ -64,14 +64,14 @@ let package = Package(
                 "Agents", "CStore", "Base", "Deciding", "Operations", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            resources: [.embedInCode("Migrations")], swiftSettings: strict),
+            resources: [.embedInCode("Migrations")], swiftSettings: served),
         .target(
             name: "API",
             dependencies: [
                 "HTTPServer", "Agents", "Base", "Deciding", "Operations", "Scaling", "Learning", "Neural", "CJSON",
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
             ],
-            resources: [.embedInCode("Public")], swiftSettings: strict),
+            resources: [.embedInCode("Public")], swiftSettings: served),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
             name: "Recommender",

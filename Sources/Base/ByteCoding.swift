@@ -94,32 +94,41 @@ public struct ByteWriter: ~Copyable {
     }
 }
 
-/// Reads what `ByteWriter` wrote, in the same order. Never traps: a short or malformed input throws.
+/// Reads what `ByteWriter` wrote, in the same order. Never traps: a short or malformed input throws. Inlinable, too: a
+/// generic read that is not specialised looks up types at run time, 400 instructions for one number.
 public struct ByteReader: Sendable {
     public enum Failure: Error, Equatable { case truncated, malformed }
 
-    private let bytes: [UInt8]
-    private var offset = 0
+    @usableFromInline let bytes: [UInt8]
+    @usableFromInline var offset = 0
 
+    @inlinable
     public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
+    @inlinable
     public var isAtEnd: Bool { offset == bytes.count }
 
-    private mutating func take(_ count: Int) throws(Failure) -> Range<Int> {
+    @inlinable
+    mutating func take(_ count: Int) throws(Failure) -> Range<Int> {
         guard count >= 0, bytes.count - offset >= count else { throw .truncated }
         defer { offset += count }
         return offset..<offset + count
     }
+    @inlinable
     public mutating func integer<T: FixedWidthInteger>(_: T.Type = T.self) throws(Failure) -> T {
         let range = try take(MemoryLayout<T>.size)
         return bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: range.lowerBound, as: T.self)) }
     }
+    @inlinable
     public mutating func float() throws(Failure) -> Float { Float(bitPattern: try integer()) }
+    @inlinable
     public mutating func double() throws(Failure) -> Double { Double(bitPattern: try integer()) }
+    @inlinable
     public mutating func optionalDouble() throws(Failure) -> Double? {
         let value = try double()
         return value.isNaN ? nil : value
     }
+    @inlinable
     public mutating func bool() throws(Failure) -> Bool {
         switch try integer(UInt8.self) {
         case 0: false
@@ -127,6 +136,7 @@ public struct ByteReader: Sendable {
         default: throw .malformed
         }
     }
+    @inlinable
     public mutating func floats() throws(Failure) -> [Float] {
         let count = Int(try integer(UInt32.self))
         let range = try take(count * 4)
@@ -134,6 +144,7 @@ public struct ByteReader: Sendable {
             (0..<count).map { raw.loadUnaligned(fromByteOffset: range.lowerBound + $0 * 4, as: Float.self) }
         }
     }
+    @inlinable
     public mutating func doubles() throws(Failure) -> [Double] {
         let count = Int(try integer(UInt32.self))
         let range = try take(count * 8)
@@ -141,10 +152,12 @@ public struct ByteReader: Sendable {
             (0..<count).map { raw.loadUnaligned(fromByteOffset: range.lowerBound + $0 * 8, as: Double.self) }
         }
     }
+    @inlinable
     public mutating func byteArray() throws(Failure) -> [UInt8] {
         let count = Int(try integer(UInt32.self))
         return Array(bytes[try take(count)])
     }
+    @inlinable
     public mutating func string() throws(Failure) -> String {
         guard let text = String(validating: try byteArray(), as: UTF8.self) else { throw .malformed }
         return text

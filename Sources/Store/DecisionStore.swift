@@ -13,7 +13,7 @@ extension Database: DecisionSink {
                 if let fault { throw fault }
                 try Self.step("BEGIN IMMEDIATE", in: db)
                 do {
-                    for pending in batch { try Self.insert(pending, into: db) }
+                    try Self.insert(batch, into: db)
                     try Self.step("COMMIT", in: db)
                     mark(batch)
                 } catch {
@@ -49,35 +49,71 @@ extension Database: DecisionSink {
             resultCode: ResultCode(rawValue: code), message: String(cString: sqlite3_errmsg(db.sqliteConnection)))
     }
 
-    /// Binds by hand: GRDB's arguments cost an allocation a value, and this statement runs for every decision.
-    private static func insert(_ pending: PendingDecision, into db: GRDB.Database) throws {
-        let statement = try db.cachedStatement(
-            sql: """
-                INSERT INTO decision (seq, application, previous, time, episode, step, reward, record)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                """)
+    /// Rows of one statement: what begins and ends a statement costs a third of a row.
+    private static let rowsPerStatement = 8
+
+    private static func insertion(rows: Int) -> String {
+        "INSERT INTO decision (seq, application, previous, time, episode, step, reward, record) VALUES "
+            + Array(repeating: "(?, ?, ?, ?, ?, ?, ?, ?)", count: rows).joined(separator: ", ")
+    }
+
+    private static let insertionOfMany = insertion(rows: rowsPerStatement)
+    private static let insertionOfOne = insertion(rows: 1)
+
+    private static func insert(_ batch: [PendingDecision], into db: GRDB.Database) throws {
+        var next = 0
+        if batch.count >= rowsPerStatement {
+            let statement = try db.cachedStatement(sql: insertionOfMany)
+            while batch.count - next >= rowsPerStatement {
+                try insert(batch[next..<next + rowsPerStatement], by: statement, into: db)
+                next += rowsPerStatement
+            }
+        }
+        if next < batch.count {
+            let statement = try db.cachedStatement(sql: insertionOfOne)
+            while next < batch.count {
+                try insert(batch[next..<next + 1], by: statement, into: db)
+                next += 1
+            }
+        }
+        for pending in batch { try close(pending, in: db) }
+    }
+
+    /// Binds by hand: GRDB's arguments cost an allocation a value, and this runs for every decision.
+    private static func insert(
+        _ rows: ArraySlice<PendingDecision>, by statement: Statement, into db: GRDB.Database
+    ) throws {
         let handle = statement.sqliteStatement
-        sqlite3_bind_int64(handle, 1, pending.seq)
-        sqlite3_bind_int64(handle, 2, pending.application)
-        sqlite3_bind_int64(handle, 3, pending.previous)
-        sqlite3_bind_double(handle, 4, pending.time)
-        sqlite3_bind_int64(handle, 5, Int64(pending.episode))
-        sqlite3_bind_int64(handle, 6, Int64(pending.step))
-        if let reward = pending.reward {
-            sqlite3_bind_double(handle, 7, reward)
-        } else {
-            sqlite3_bind_null(handle, 7)
+        var column: Int32 = 0
+        func bind(_ value: Int64) {
+            column += 1
+            sqlite3_bind_int64(handle, column, value)
         }
-        let code = pending.record.withUnsafeBytes { record in
-            // Without a destructor SQLite does not copy: the bytes stay until the step is done.
-            sqlite3_bind_blob(handle, 8, record.baseAddress, Int32(record.count), nil)
-            let code = sqlite3_step(handle)
-            sqlite3_reset(handle)
-            return code
+        for pending in rows {
+            bind(pending.seq)
+            bind(pending.application)
+            bind(pending.previous)
+            column += 1
+            sqlite3_bind_double(handle, column, pending.time)
+            bind(Int64(pending.episode))
+            bind(Int64(pending.step))
+            column += 1
+            if let reward = pending.reward {
+                sqlite3_bind_double(handle, column, reward)
+            } else {
+                sqlite3_bind_null(handle, column)
+            }
+            column += 1
+            // Without a destructor SQLite does not copy: `rows` keeps the bytes until the step is done.
+            _ = pending.record.withUnsafeBytes { sqlite3_bind_blob(handle, column, $0.baseAddress, Int32($0.count), nil) }
         }
-        guard code == SQLITE_DONE else {
-            throw failure(code, in: db)
-        }
+        let code = withExtendedLifetime(rows) { sqlite3_step(handle) }
+        sqlite3_reset(handle)
+        guard code == SQLITE_DONE else { throw failure(code, in: db) }
+    }
+
+    /// What a decision that closes an episode stores besides itself.
+    private static func close(_ pending: PendingDecision, in db: GRDB.Database) throws {
         // An application may be deleted while its last decisions are on their way: they must not fail the others.
         if let closed = pending.closed {
             try insert(closed.summary, into: db)

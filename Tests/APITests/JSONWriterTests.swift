@@ -2,6 +2,7 @@
 
 @testable import Base
 import Foundation
+import Scaling
 import Testing
 
 @testable import API
@@ -45,6 +46,29 @@ import Testing
             let text = Self.text { $0.array { $0.element(string) } }
             let back = try #require(try Self.read(text) as? [String])
             #expect(Array(back[0].utf8) == Array(string.utf8))
+        }
+    }
+
+    /// Wherever it stands among eight bytes that are looked at together, and behind them.
+    @Test func whatNeedsAnEscapeIsFoundEverywhere() throws {
+        for character in ["\"", "\\", "\u{1F}", "\0", "\n"] {
+            for position in 0..<20 {
+                let string = String(repeating: "\u{7F}", count: position) + character + String(repeating: " é", count: 7)
+                let text = Self.text { $0.array { $0.element(string) } }
+                #expect(try Self.read(text) as? [String] == [string])
+            }
+        }
+    }
+
+    @Test func quantitiesAreWrittenAsTheirTexts() {
+        for amount in [0, 1, 999, 1000, 1024, 1536, 640_000, 1 << 20, 805_306_368, 3 << 40, 1_000_000_000, -5, Int.max] {
+            let text = Self.text { json in
+                json.object { json in
+                    json.member("c", Quantity.parts(millicores: amount))
+                    json.member("m", Quantity.parts(bytes: amount))
+                }
+            }
+            #expect(text == "{\"c\":\"\(Quantity.text(millicores: amount))\",\"m\":\"\(Quantity.text(bytes: amount))\"}")
         }
     }
 

@@ -29,6 +29,25 @@ import Testing
         }
     }
 
+    /// Several rows go into one statement: every size of a group, and refused ones, leave what they should.
+    @Test(arguments: [1, 7, 8, 9, 16, 31]) func groupsOfEverySizeAreWhole(count: Int) async throws {
+        try await withDatabase { database in
+            var subject = try Subject(database, episodeSteps: 5)
+            let all = (Int64(1)...Int64(count)).map { subject.decide(seq: $0) }
+            // A number that is taken refuses its whole group.
+            var repeated = all
+            repeated[count - 1].seq = 1
+            if count > 1 { #expect(throws: DatabaseError.self) { try database.commit(repeated) } }
+            #expect(try database.lastSeq() == 0)
+            try database.commit(all)
+            let read = try database.decisions(of: subject.agent.id, from: Int64(count), limit: 100)
+            #expect(read.map(\.seq) == all.map(\.seq).reversed())
+            #expect(read.map(\.previous) == all.map(\.previous).reversed())
+            #expect(read.map(\.reward) == all.map(\.reward).reversed())
+            #expect(read.map { DecisionRecord.encode($0) } == all.map(\.record).reversed())
+        }
+    }
+
     @Test func aMissingLinkEndsNoHistory() async throws {
         try await withDatabase { database in
             var subject = try Subject(database, episodeSteps: 4)

@@ -99,7 +99,7 @@ enum DecisionCodec {
     /// What an allocation consists of, into the object that is open.
     static func allocation(_ allocation: Allocation, _ json: inout JSONWriter) {
         json.member("replicas", allocation.replicas)
-        json.member("cpu", Quantity.text(millicores: allocation.cpuMillicores))
-        json.member("memory", Quantity.text(bytes: allocation.memoryBytes))
+        json.member("cpu", Quantity.parts(millicores: allocation.cpuMillicores))
+        json.member("memory", Quantity.parts(bytes: allocation.memoryBytes))
     }
 }

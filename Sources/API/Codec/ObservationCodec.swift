@@ -1,6 +1,7 @@
 // Reads an observation from JSON in one pass over its members: this is the request path.
 
 import Base
+import Glibc
 import HTTPServer
 import Scaling
 
@@ -99,8 +100,9 @@ enum ObservationCodec {
 
     @inline(__always)
     private static func field(named key: UnsafeBufferPointer<UInt8>) -> Field? {
+        guard let start = key.baseAddress else { return nil }
         for name in names where name.utf8.count == key.count {
-            if name.utf8.withUnsafeBufferPointer({ $0.elementsEqual(key) }) { return name.field }
+            if name.utf8.withUnsafeBufferPointer({ memcmp($0.baseAddress!, start, key.count) }) == 0 { return name.field }
         }
         return nil
     }

@@ -118,7 +118,8 @@ struct AgentState: Sendable {
             experience: experience)
         remember(decision)
         lastObservation = sent
-        return (decision, closed.map { ClosedEpisode(summary: $0, state: encode()) })
+        // Of a dry run nothing is stored.
+        return (decision, seq == 0 ? nil : closed.map { ClosedEpisode(summary: $0, state: encode()) })
     }
 
     /// Adds what was measured to the running episode.

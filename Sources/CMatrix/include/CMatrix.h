@@ -1,4 +1,5 @@
-// Products of small row-major matrices of floats, safe to call from any number of threads at once.
+// Products of small row-major matrices of floats and what stands between layers, safe to call from any number of threads
+// at once.
 #pragma once
 
 /// c (rows, columns) = a . b + beta * c with beta 0 or 1. Element (i, p) of a lies at a[i * a_row + p * a_column], of b
@@ -8,3 +9,6 @@ void matrix_multiply(int rows, int inner, int columns, const float *a, int a_row
 
 /// y (columns) += x (inner) . w (inner, columns).
 void vector_multiply(int inner, int columns, const float *x, const float *w, float *y);
+
+/// values (count) = tanh of each, in place: absolute error below 2e-7.
+void hyperbolic_tangent(int count, float *values);

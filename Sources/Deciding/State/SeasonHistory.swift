@@ -21,7 +21,7 @@ struct SeasonHistory: Sendable {
 
     private static func index(_ slot: Int) -> Int { ((slot % size) + size) % size }
 
-    private func value(_ slot: Int) -> Float { Float(bitPattern: UInt32(peaks[Self.index(slot)]) << 16) }
+    private static func value(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
     /// Takes in the mean demand of a minute, in cores. A clock that goes back is ignored.
     mutating func add(_ load: Float, time: Double) {
@@ -41,29 +41,41 @@ struct SeasonHistory: Sendable {
             guard past > 0, present > 0 else { return }
             error += 0.04 * (min(abs(logarithmOf(present / past)), 2) - error)
         }
-        let present = value(slot)
-        judge(&dayError, value(slot - Self.day), present)
-        judge(&weekError, value(slot - Self.week), present)
+        let (yesterday, lastWeek) = (ago(Self.day).now, ago(Self.week).now)
+        let present = ago(0).now
+        judge(&dayError, yesterday, present)
+        judge(&weekError, lastWeek, present)
         for passed in 1...min(now - slot, Self.size) { peaks[Self.index(slot + passed)] = 0 }
     }
 
-    /// The highest demand of the last `count` slots.
-    func highest(_ count: Int) -> Float {
-        guard let slot else { return 0 }
-        var highest: UInt16 = 0
-        var position = Self.index(slot)
-        for _ in 0..<min(count, Self.size - 4) {
-            highest = max(highest, peaks[position])
-            position = position == 0 ? Self.size - 1 : position - 1
+    /// The highest demand of the last hour, three hours, six hours and day.
+    func highest() -> (hour: Float, threeHours: Float, sixHours: Float, day: Float) {
+        guard let slot else { return (0, 0, 0, 0) }
+        return peaks.span.withUnsafeBufferPointer { peaks in
+            // One behind the slot that is looked at next.
+            var end = Self.index(slot) + 1
+            // The bits of numbers that are not negative are in their order.
+            var highest: UInt16 = 0
+            func after(_ count: Int) -> Float {
+                let start = max(end - count, 0)
+                for position in start..<end { highest = max(highest, peaks[position]) }
+                let rest = count - (end - start)
+                end = start
+                guard rest > 0 else { return Self.value(highest) }
+                end = Self.size
+                return after(rest)
+            }
+            return (after(4), after(8), after(12), after(Self.day - 24))
         }
-        return Float(bitPattern: UInt32(highest) << 16)
     }
 
     /// Demand of the same time `back` slots ago, of the slot after it, and the highest of the three after that.
     func ago(_ back: Int) -> (now: Float, next: Float, later: Float) {
         guard let slot else { return (0, 0, 0) }
-        let start = slot - back
-        return (value(start), value(start + 1), max(value(start + 2), value(start + 3)))
+        // A span, because an element of an array within the structure would copy all of the array first: 160 instructions.
+        let peaks = peaks.span
+        func value(_ further: Int) -> Float { Self.value(peaks[Self.index(slot - back + further)]) }
+        return (value(0), value(1), max(value(2), value(3)))
     }
 
     private static let version: UInt8 = 1
@@ -75,6 +87,7 @@ struct SeasonHistory: Sendable {
         writer.write(Int64(slot))
         writer.write(dayError)
         writer.write(weekError)
+        let peaks = peaks.span
         var oldest = Self.size - 1
         while oldest > 0, peaks[Self.index(slot - oldest)] == 0 { oldest -= 1 }
         writer.write(UInt16(oldest + 1))

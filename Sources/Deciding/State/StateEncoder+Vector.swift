@@ -120,12 +120,12 @@ extension StateEncoder {
 
     private func writeSeasons(_ allocation: Allocation, _ out: inout Output) {
         let scale = Float(1 / cores(allocation))
-        out.put(season.highest(4) * scale, 0, 4)
-        out.put(season.highest(12) * scale, 0, 4)
-        out.put(season.highest(24) * scale, 0, 4)
-        let highest = season.highest(SeasonHistory.day)
-        out.put(highest * scale, 0, 4)
-        out.put(highest > 0 ? history.load(0) / highest : 0, 0, 2)
+        let highest = season.highest()
+        out.put(highest.hour * scale, 0, 4)
+        out.put(highest.threeHours * scale, 0, 4)
+        out.put(highest.sixHours * scale, 0, 4)
+        out.put(highest.day * scale, 0, 4)
+        out.put(highest.day > 0 ? history.load(0) / highest.day : 0, 0, 2)
         let each = Double(max(1, allocation.cpuMillicores)) / 1000
         out.put(log(1 + Double(history.load(0)) / each) / 4, 0, 2)
         let day = season.ago(SeasonHistory.day)

@@ -216,7 +216,7 @@ public struct StateEncoder: Sendable {
     }
 
     /// The highest demand of ten slots in cores; `nil` before the first observation.
-    public var peakDemand: Double? { history.isEmpty ? nil : Double(history.loadSummary().ten.max) }
+    public var peakDemand: Double? { history.isEmpty ? nil : Double(history.highestOfTen) }
 }
 
 func clip(_ value: Double, _ lowest: Float, _ highest: Float) -> Float {

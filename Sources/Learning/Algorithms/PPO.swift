@@ -155,8 +155,13 @@ public struct PPO: Sendable {
 
     /// Starts from a trained policy, with a fresh optimiser and schedule: fine-tuning.
     public init(policy: Policy, options: Options = Options(), seed: UInt64) {
-        self.init(shape: policy.shape, options: options, seed: seed)
+        let network = ActorCritic(policy.shape)
+        var parameters = ParameterBuffer(layout: network.layout)
         parameters.values = policy.parameters
+        self.init(
+            parameters: parameters, network: network, options: options,
+            optimizer: Adam(count: network.layout.count, options: .init(epsilon: options.adamEpsilon)),
+            generator: RandomGenerator(seed: seed), updates: 0)
     }
 
     init(

@@ -112,6 +112,7 @@ public struct MemoryFloor: Sendable {
 
     /// The highest use of five weeks.
     private var highestUse: Double {
+        let peaks = peaks.span
         var highest: Float = 0
         for index in peaks.indices { highest = max(highest, peaks[index]) }
         return Double(highest)
@@ -127,11 +128,14 @@ public struct MemoryFloor: Sendable {
     private var evidence: Double {
         guard let day else { return 0 }
         let margin = !reportsKills ? Self.unknownKillsMargin : reportsPeaks ? Self.margins.peak : Self.margins.mean
+        let fading = reportsKills ? (margin - Self.margins.old) / Double(Self.days) : 0
+        // Spans, because an element of an array within the structure would copy all of the array first.
+        let (peaks, kills) = (peaks.span, kills.span)
+        var slot = slot(day)
         var most = 0.0
         for age in 0..<Self.days {
-            let slot = slot(day - age)
-            let faded = margin - (margin - Self.margins.old) * Double(age) / Double(Self.days)
-            most = max(most, Double(peaks[slot]) * (reportsKills ? faded : margin), Double(kills[slot]))
+            most = max(most, Double(peaks[slot]) * (margin - fading * Double(age)), Double(kills[slot]))
+            slot = slot == 0 ? Self.days - 1 : slot - 1
         }
         return most
     }
@@ -165,6 +169,7 @@ public struct MemoryFloor: Sendable {
         writer.write(Self.version)
         writer.write(day != nil)
         writer.write(Int64(day ?? 0))
+        let (peaks, kills) = (peaks.span, kills.span)
         for index in peaks.indices { writer.write(peaks[index]) }
         for index in kills.indices { writer.write(kills[index]) }
         for value in [ownerLimit, ownerSince, limit, used ?? .nan] { writer.write(value) }

@@ -30,7 +30,7 @@ struct DecayingHistogram: Sendable {
 
     init(firstBucket: Double) { self.firstBucket = firstBucket }
 
-    var isEmpty: Bool { weights[minBucket] < Self.epsilon }
+    var isEmpty: Bool { weights.span[minBucket] < Self.epsilon }
 
     func bucket(of value: Double) -> Int {
         guard value >= firstBucket else { return 0 }
@@ -39,8 +39,11 @@ struct DecayingHistogram: Sendable {
     }
 
     func start(ofBucket bucket: Int) -> Double {
-        bucket == 0 ? 0 : firstBucket * (pow(Self.ratio, Double(bucket)) - 1) / (Self.ratio - 1)
+        bucket == 0 ? 0 : firstBucket * (Self.powers[bucket] - 1) / (Self.ratio - 1)
     }
+
+    /// ratio^bucket: three are needed for every decision.
+    private static let powers = (0..<bucketCount).map { pow(ratio, Double($0)) }
 
     mutating func add(_ value: Double, weight: Double, time: Double) {
         let bucket = bucket(of: value)
@@ -65,6 +68,8 @@ struct DecayingHistogram: Sendable {
     /// The ends of the buckets in which three rising shares (0...1) of the weight are reached; zeros when empty.
     func percentiles(_ low: Double, _ middle: Double, _ high: Double) -> (low: Double, middle: Double, high: Double) {
         guard !isEmpty else { return (0, 0, 0) }
+        // A span, because an element of an array within the structure would copy all of the array first.
+        let weights = weights.span
         var bucket = minBucket
         var sum = Double(weights[bucket])
         func end(_ share: Double) -> Double {
@@ -115,6 +120,7 @@ struct DecayingHistogram: Sendable {
         writer.write(totalWeight)
         writer.write(UInt8(minBucket))
         writer.write(UInt8(maxBucket))
+        let weights = weights.span
         if minBucket <= maxBucket { for bucket in minBucket...maxBucket { writer.write(weights[bucket]) } }
     }
 

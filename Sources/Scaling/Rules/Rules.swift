@@ -104,6 +104,8 @@ public struct Rules: Sendable {
             memoryBytes: memoryShare.map { $0 * memoryLimit }, memoryLimit: memoryLimit,
             isOom: isKilled && isOwn(memoryLimit: current.memoryBytes), killedMax: killedMax, time: time)
         updater.observe(current, isOwners: isOwners, time: time)
+        let memoryEstimate = memoryEstimate
+        memoryTarget = memoryEstimate?.target
         var next = current
         if options.mode != .vertical {
             next.replicas = hpa.recommend(
@@ -147,9 +149,9 @@ public struct Rules: Sendable {
         return memoryLimit >= min(Self.whole(target, unit: 1 << 20), profile.memory.max)
     }
 
-    /// VPA's target for memory in bytes, floored but not limited; `nil` before the first sample. The policies' state
-    /// has it as a hint.
-    public var memoryTarget: Double? { memoryEstimate?.target }
+    /// VPA's target for memory in bytes as of the last observation, floored but not limited; `nil` before the first sample.
+    /// The policies' state has it as a hint.
+    public private(set) var memoryTarget: Double?
 
     /// VPA's status for CPU in millicores; `nil` before the first sample.
     public var cpuRecommendation: Recommendation? {
