@@ -41,7 +41,7 @@ let package = Package(
         .target(
             name: "Agents",
             dependencies: [
-                "Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling", .product(name: "Logging", package: "swift-log"),
+                "Base", "CLinux", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: served),
         .target(
@@ -61,7 +61,7 @@ let package = Package(
         .target(
             name: "Store",
             dependencies: [
-                "Agents", "CStore", "Base", "Deciding", "Operations", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+                "Agents", "CLinux", "CStore", "Base", "Deciding", "Operations", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Migrations")], swiftSettings: served),
@@ -93,11 +93,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "aware-bench",
-            dependencies: ["Base", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Base", "CLinux", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
         .target(name: "CCounter", path: "Tests/CCounter"),
         .target(name: "CFaultyDisk", path: "Tests/CFaultyDisk", linkerSettings: [.linkedLibrary("sqlite3")]),

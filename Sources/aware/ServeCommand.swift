@@ -6,7 +6,6 @@ import Foundation
 import Logging
 import Service
 import ServiceLifecycle
-import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -38,16 +37,23 @@ struct ServeCommand: AsyncParsableCommand {
         for variable in Settings.unknown(in: environment) {
             options.log.warning("no setting has this name", metadata: ["variable": "\(variable)"])
         }
+        // Before anybody can know that there is something to end.
+        let signals = TerminationSignals()
         let server = try PolicyServer.start(options)
         announce(server)
-        var configuration = ServiceGroupConfiguration(
-            services: [.init(service: server)], gracefulShutdownSignals: [.sigterm, .sigint], logger: options.log)
+        var configuration = ServiceGroupConfiguration(services: [.init(service: server)], logger: options.log)
         configuration.maximumGracefulShutdownDuration = .seconds(90)
         let group = ServiceGroup(configuration: configuration)
-        // The group takes the first signal; this makes a second one end the process at once.
-        let signals = TerminationSignals()
+        let stopping = Task {
+            await signals.wait()
+            // Again and again, because a group that does not run yet does not hear it.
+            while !Task.isCancelled {
+                await group.triggerGracefulShutdown()
+                try? await Task.sleep(for: .milliseconds(100))
+            }
+        }
+        defer { stopping.cancel() }
         try await group.run()
-        withExtendedLifetime(signals) {}
     }
 
     /// What a person wants to know first: where the page is, where the data is, and what to type.
