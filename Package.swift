@@ -41,7 +41,7 @@ let package = Package(
         .target(
             name: "Agents",
             dependencies: [
-                "Base", "CLinux", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling", .product(name: "Logging", package: "swift-log"),
+                "Base", "ClusterModel", "Deciding", "Learning", "Neural", "Scaling", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: served),
         .target(
@@ -61,7 +61,7 @@ let package = Package(
         .target(
             name: "Store",
             dependencies: [
-                "Agents", "CLinux", "CStore", "Base", "Deciding", "Operations", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+                "Agents", "CStore", "Base", "Deciding", "Operations", "Scaling", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Migrations")], swiftSettings: served),

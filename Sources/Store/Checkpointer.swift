@@ -38,6 +38,8 @@ final class Checkpointer: Sendable {
     private let copier: DatabaseQueue
     /// Holds the read transaction that keeps the log from beginning anew.
     private let holder: DatabaseQueue
+    /// Not on a thread of low priority: one that waits for the processor in the middle of a sync keeps pages locked that
+    /// commits write to (p99 of decisions 15 to 100 ms instead of 5).
     private let queue = DispatchQueue(label: "aware.checkpoint", qos: .utility)
     private let log = Mutex(Log())
     private let hasFailed: @Sendable (any Error) -> Void

@@ -6,11 +6,12 @@ import Foundation
 struct HTTPBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "http",
-        abstract: "Requests per second of nginx, of aware, and of FastAPI with PyTorch, on one core each.",
+        abstract: "Requests per second, CPU and times of nginx, h2o, redis, aware, and FastAPI with PyTorch, on one core each.",
         discussion: """
-            Needs nginx, wrk, curl and taskset, for the counts strace, and for FastAPI a Python with fastapi, uvicorn,
-            uvloop, httptools and torch. The server runs on one core, wrk on another; the peers take turns, and the
-            medians of the rounds are shown. Compare ratios: absolute figures depend on the machine and its neighbours.
+            Needs nginx, wrk, curl and taskset, for the counts strace, and as peers, where they are there, h2o, redis-server
+            with redis-benchmark, and a Python with fastapi, uvicorn, uvloop, httptools and torch. aware serves a database
+            that `aware demo` has trained first. The server runs on one core, its load on another; the peers take turns, and
+            the medians of the rounds are shown. Compare ratios: absolute figures depend on the machine and its neighbours.
             """)
 
     @Option(help: "Seconds of each measurement.")
@@ -23,10 +24,10 @@ struct HTTPBench: AsyncParsableCommand {
     var connections = 64
 
     @Option(help: "Applications that the decisions are spread over.")
-    var applications = 100
+    var applications = 20
 
-    @Option(help: "Seconds of committed decisions before the first round: applications are created, and bootstrapped.")
-    var warmUp = 10
+    @Option(help: "Requests a second of the open loop: they leave when they are due; 0 leaves it out.")
+    var rate = 15_000
 
     @Option(help: "Core of the servers.")
     var serverCore = 0
@@ -56,8 +57,8 @@ struct HTTPBench: AsyncParsableCommand {
         var peers: [Peer] = []
         do {
             peers = try await start(HTTPPeers(folder: folder, core: serverCore, applications: applications))
-            try await warm(peers)
             try await measure(peers)
+            if rate > 0 { try await measureOpen(peers) }
             if growthRequests > 0 { try await count(peers) }
             if idle > 0 { try await measureIdle(peers) }
         } catch {
@@ -75,9 +76,17 @@ struct HTTPBench: AsyncParsableCommand {
             peers.append(try await source.fixed())
             let beside = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
             let binary = aware ?? beside.appendingPathComponent("aware").path
+            for (program, start) in [("h2o", source.h2o), ("redis-server", source.redis)] {
+                if try await Program.run(["which", program], seconds: 5).isEmpty {
+                    note("left out: \(program), which is not installed")
+                } else {
+                    peers.append(try await start())
+                }
+            }
             if FileManager.default.isExecutableFile(atPath: binary) {
-                peers.append(try await source.aware(binary, dryRun: true))
-                peers.append(try await source.aware(binary, dryRun: false))
+                let trained = try await source.trained(binary)
+                peers.append(try await source.aware(binary, on: trained, dryRun: true))
+                peers.append(try await source.aware(binary, on: trained, dryRun: false))
             } else {
                 note("left out: decisions, there is no \(binary)")
             }
@@ -93,41 +102,86 @@ struct HTTPBench: AsyncParsableCommand {
         return peers
     }
 
-    /// A dry run creates nothing: without this, every one would be of an application that nobody knows.
-    private func warm(_ peers: [Peer]) async throws {
-        for peer in peers where peer.name.hasPrefix("aware") && peer.script != nil {
-            var first = peer
-            first.environment = [:]
-            _ = try await load(first, warmUp)
-        }
+    private struct Measured {
+        var requestsPerSecond = 0.0
+        /// Microseconds.
+        var cpuPerRequest = 0.0
+        var p99Milliseconds = 0.0
+        var errors = 0
     }
 
     private func measure(_ peers: [Peer]) async throws {
-        var results = [[Wrk]](repeating: [], count: peers.count)
+        var results = [[Measured]](repeating: [], count: peers.count)
         for round in 1...max(1, rounds) {
             for (i, peer) in peers.enumerated() {
-                let result = try await load(peer, seconds)
+                let before = Program.cpuSeconds(peer.program.id) ?? 0
+                var result = Measured()
+                var requests = 0
+                if let port = peer.redisPort {
+                    (requests, result.requestsPerSecond) = try await redisLoad(port)
+                } else {
+                    let run = try await load(peer, seconds)
+                    requests = run.requests
+                    result.requestsPerSecond = run.requestsPerSecond
+                    result.p99Milliseconds = run.p99Milliseconds
+                    result.errors = run.errors
+                }
+                result.cpuPerRequest = ((Program.cpuSeconds(peer.program.id) ?? 0) - before) * 1e6 / Double(max(1, requests))
                 note("round \(round): \(peer.name): \(Int(result.requestsPerSecond))/s")
                 results[i].append(result)
             }
         }
         let reference = median(results[0].map(\.requestsPerSecond))
+        let referenceCPU = median(results[0].map(\.cpuPerRequest))
         print("\(connections) connections, one core, median of \(rounds) rounds of \(seconds) s\n")
-        print(row("server", "requests/s", "of nginx", "p99 ms", "errors"))
+        print(row("server", "requests/s", "of nginx", "CPU us/req", "of nginx", "p99 ms", "errors"))
         for (peer, runs) in zip(peers, results) {
-            let rate = median(runs.map(\.requestsPerSecond))
+            let (rate, cpu) = (median(runs.map(\.requestsPerSecond)), median(runs.map(\.cpuPerRequest)))
             print(
                 row(
-                    peer.name, "\(Int(rate))", format(rate / reference, 3),
-                    format(median(runs.map(\.p99Milliseconds)), 2), "\(runs.map(\.errors).reduce(0, +))"))
+                    peer.name, "\(Int(rate))", format(rate / reference, 3), format(cpu, 1), format(cpu / referenceCPU, 2),
+                    peer.redisPort == nil ? format(median(runs.map(\.p99Milliseconds)), 2) : "-",
+                    "\(runs.map(\.errors).reduce(0, +))"))
         }
-        if let fastAPI = peers.firstIndex(where: { $0.name.hasPrefix("FastAPI") }),
-            let committed = peers.firstIndex(where: { $0.name.contains("committed") })
-        {
-            let ratio =
-                median(results[committed].map(\.requestsPerSecond)) / median(results[fastAPI].map(\.requestsPerSecond))
-            print("\na committed decision against FastAPI + PyTorch, which stores nothing: \(format(ratio, 1)) x")
+        func ratio(_ text: String, to name: String, _ value: (Measured) -> Double) {
+            guard let other = peers.firstIndex(where: { $0.name.hasPrefix(name) }),
+                let committed = peers.firstIndex(where: { $0.name.contains("committed") })
+            else { return }
+            let found = median(results[committed].map(value)) / median(results[other].map(value))
+            print("a committed decision against \(text): \(format(found, 2)) x")
         }
+        print("")
+        ratio("a SET of redis, in CPU", to: "redis", { $0.cpuPerRequest })
+        ratio("FastAPI + PyTorch, which stores nothing, in requests/s", to: "FastAPI", { $0.requestsPerSecond })
+    }
+
+    /// Decisions at a constant rate, while the server trains beside them as it does.
+    private func measureOpen(_ peers: [Peer]) async throws {
+        print("\nopen loop, \(rate)/s, \(connections) connections, times from when a request was due")
+        for _ in 1...max(1, rounds) {
+            for peer in peers where peer.name.hasPrefix("aware") && peer.script != nil {
+                let text = try await Program.run(
+                    [
+                        try HTTPPeers.ownPath(), "open", peer.url, "--rate", "\(rate)", "--connections", "\(connections)",
+                        "--seconds", "\(seconds)", "--applications", "\(applications)",
+                    ] + (peer.name.contains("dry") ? ["--dry-run"] : []), core: loadCore, seconds: Double(seconds) + 30)
+                print("\(peer.name): \(text.trimmingCharacters(in: .whitespacesAndNewlines))")
+            }
+        }
+    }
+
+    /// SETs of values as large as a stored decision.
+    private func redisLoad(_ port: Int) async throws -> (requests: Int, perSecond: Double) {
+        let count = 100_000 * seconds
+        let text = try await Program.run(
+            [
+                "redis-benchmark", "-p", "\(port)", "-t", "set", "-c", "\(connections)", "-n", "\(count)", "-d", "430", "-r", "1000",
+                "--csv",
+            ], core: loadCore, seconds: Double(seconds) * 10 + 20)
+        let line = text.split(separator: "\n").last { $0.hasPrefix("\"SET\"") }
+        guard let fields = line?.split(separator: ","), fields.count > 1, let rate = Double(fields[1].filter { $0 != "\"" })
+        else { throw BenchError("redis-benchmark measured nothing:\n\(text)") }
+        return (count, rate)
     }
 
     /// The fixed body with and without many idle connections, alternating, so that drift meets both alike.
@@ -156,8 +210,7 @@ struct HTTPBench: AsyncParsableCommand {
 
     private func load(_ peer: Peer, _ seconds: Int) async throws -> Wrk {
         try await Wrk.run(
-            peer.url, seconds: seconds, connections: connections, core: loadCore, script: peer.script,
-            environment: peer.environment)
+            peer.url, seconds: seconds, connections: connections, core: loadCore, script: peer.script)
     }
 
     /// System calls a request, and memory before and after many requests, of our own servers.

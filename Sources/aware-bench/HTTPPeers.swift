@@ -9,7 +9,8 @@ struct Peer {
     let program: Program
     /// What wrk sends; nil for GET.
     var script: String?
-    var environment: [String: String] = [:]
+    /// Where redis-benchmark finds it, instead of wrk.
+    var redisPort: Int?
 }
 
 struct HTTPPeers {
@@ -23,7 +24,7 @@ struct HTTPPeers {
     func nginx() async throws -> Peer {
         let port = try freePort()
         let configuration = """
-            worker_processes 1; daemon off; pid \(folder.path)/nginx.pid; error_log /dev/null;
+            worker_processes 1; daemon off; master_process off; pid \(folder.path)/nginx.pid; error_log /dev/null;
             events { worker_connections 16384; }
             http {
               access_log off; keepalive_requests 1000000000;
@@ -51,16 +52,77 @@ struct HTTPPeers {
         return Peer(name: "aware fixed body", url: try await printedURL(program), program: program)
     }
 
-    /// `aware serve`, loaded with dry runs or with decisions that are committed before they are answered.
-    func aware(_ binary: String, dryRun: Bool) async throws -> Peer {
-        let name = dryRun ? "aware dryRun decision" : "aware committed decision"
+    /// A database in which the applications are served by policies: `aware demo` with a fixed seed.
+    func trained(_ binary: String) async throws -> URL {
+        let data = folder.appendingPathComponent("trained")
+        let text = try await Program.run(
+            [
+                binary, "demo", "--fast", "--steps", "650", "--applications", "\(applications)", "--seed", "5", "--data", data.path,
+                "--listen", "127.0.0.1:0",
+            ], seconds: 600)
+        guard FileManager.default.fileExists(atPath: data.appendingPathComponent("aware.sqlite").path) else {
+            throw BenchError("aware demo made no database:\n\(text)")
+        }
+        return data
+    }
+
+    /// `aware serve` on a copy of that database, loaded with dry runs or with decisions that are committed before they are
+    /// answered.
+    func aware(_ binary: String, on trained: URL, dryRun: Bool) async throws -> Peer {
         let data = folder.appendingPathComponent(dryRun ? "data-dry" : "data")
+        try FileManager.default.copyItem(at: trained, to: data)
         let program = try Program(
             [binary, "serve", "--listen", "127.0.0.1:0", "--data", data.path, "--loops", "1"], core: core)
         let url = try await printedURL(program)
         return Peer(
-            name: name, url: url, program: program, script: try decisionScript(),
-            environment: dryRun ? ["QUERY": "?dryRun=true"] : [:])
+            name: dryRun ? "aware dryRun" : "aware committed", url: url, program: program,
+            script: try script(DecisionLoad(applications: applications, isDryRun: dryRun), dryRun ? "dry" : "committed"))
+    }
+
+    /// One h2o worker with a file of the same body.
+    func h2o() async throws -> Peer {
+        let port = try freePort()
+        let root = folder.appendingPathComponent("h2o")
+        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+        try "\(FixedServer.body)".write(to: root.appendingPathComponent("index.json"), atomically: true, encoding: .utf8)
+        let configuration = """
+            num-threads: 1
+            max-connections: 16384
+            http1-request-timeout: 3600
+            error-log: /dev/null
+            pid-file: \(folder.path)/h2o.pid
+            listen:
+              host: 127.0.0.1
+              port: \(port)
+            user: root
+            hosts:
+              default:
+                paths:
+                  "/":
+                    file.dir: \(root.path)
+                    file.index: ["index.json"]
+            """
+        let file = folder.appendingPathComponent("h2o.conf")
+        try configuration.write(to: file, atomically: true, encoding: .utf8)
+        let program = try Program(["h2o", "-m", "worker", "-c", file.path], core: core)
+        let url = "http://127.0.0.1:\(port)/"
+        try await answers(url, program)
+        return Peer(name: "h2o, a file", url: url, program: program)
+    }
+
+    /// redis-server that appends every SET to a file and syncs it once a second.
+    func redis() async throws -> Peer {
+        let port = try freePort()
+        let program = try Program(
+            [
+                "redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "everysec",
+                "--save", "", "--dir", folder.path,
+            ], core: core)
+        guard try await program.wait(seconds: 10, until: { $0.contains("Ready to accept") }) else {
+            try await program.stop()
+            throw BenchError("redis-server did not start:\n\(program.text)")
+        }
+        return Peer(name: "redis SET, appendonly", url: "redis://127.0.0.1:\(port)", program: program, redisPort: Int(port))
     }
 
     /// FastAPI and PyTorch behind uvicorn, from a file that defines `app`.
@@ -75,31 +137,16 @@ struct HTTPPeers {
             ], core: core, environment: ["PYTHONDONTWRITEBYTECODE": "1"])
         let url = "http://127.0.0.1:\(port)/"
         try await answers(url, program, seconds: 60)
-        return Peer(name: "FastAPI + PyTorch", url: url, program: program, script: try decisionScript())
+        return Peer(
+            name: "FastAPI + PyTorch", url: url, program: program,
+            script: try script(DecisionLoad(applications: applications, isDryRun: false), "fastapi"))
     }
 
     // MARK: Parts
 
-    /// A wrk script that posts one observation after the other, each for the next application.
-    private func decisionScript() throws -> String {
-        let text = """
-            local requests, next = {}, 0
-            function init()
-              local headers = { ["Content-Type"] = "application/json" }
-              for i = 1, \(applications) do
-                local body = string.format('{"replicas":4,"cpuLimit":"512m","memoryLimit":"768Mi","cpuUtilization":0.%02d,'
-                  .. '"memoryUtilization":0.44,"latencySeconds":0.12,"requestRate":%d.5}', 30 + i % 60, 100 + i)
-                local path = "/v1/applications/bench-" .. i .. "/decisions" .. (os.getenv("QUERY") or "")
-                requests[i] = wrk.format("POST", path, headers, body)
-              end
-            end
-            function request()
-              next = next % \(applications) + 1
-              return requests[next]
-            end
-            """
-        let file = folder.appendingPathComponent("decisions.lua")
-        try text.write(to: file, atomically: true, encoding: .utf8)
+    private func script(_ load: DecisionLoad, _ name: String) throws -> String {
+        let file = folder.appendingPathComponent(name + ".lua")
+        try load.script.write(to: file, atomically: true, encoding: .utf8)
         return file.path
     }
 

@@ -72,6 +72,16 @@ final class Program: Sendable {
         return program.text
     }
 
+    /// Seconds of CPU that a process has taken, or nil where /proc does not say.
+    static func cpuSeconds(_ id: Int32) -> Double? {
+        guard let stat = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
+            // Its name, in brackets, may have spaces.
+            let rest = stat.split(separator: ")").last?.split(separator: " "), rest.count > 12,
+            let user = Double(rest[11]), let system = Double(rest[12])
+        else { return nil }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
     /// Resident memory of a process in KiB, or nil where /proc does not say.
     static func residentKiB(_ id: Int32) -> Int? {
         guard let status = try? String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8) else { return nil }

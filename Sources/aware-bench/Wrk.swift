@@ -12,13 +12,12 @@ struct Wrk {
 
     /// Loads `url` from `connections` connections on `core` for `seconds`; `script` is a Lua file.
     static func run(
-        _ url: String, seconds: Int, connections: Int, core: Int, script: String? = nil,
-        environment: [String: String] = [:]
+        _ url: String, seconds: Int, connections: Int, core: Int, script: String? = nil
     ) async throws -> Wrk {
         var command = ["wrk", "-t1", "-c\(connections)", "-d\(seconds)s", "--latency"]
         if let script { command += ["-s", script] }
         let text = try await Program.run(
-            command + [url], core: core, environment: environment, seconds: Double(seconds) + 20)
+            command + [url], core: core, seconds: Double(seconds) + 20)
         var result = Wrk()
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ").map(String.init)
