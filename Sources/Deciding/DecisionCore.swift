@@ -51,6 +51,10 @@ public struct DecisionCore: Sendable {
         configureRules()
     }
 
+    /// Of the profile, which is large to copy.
+    public var episodeSteps: Int { profile.episodeSteps }
+    public var bill: BillObjective { profile.bill }
+
     /// Replaces the profile; everything that was learned of the application stays.
     public mutating func update(_ profile: Profile) {
         self.profile = profile
@@ -222,14 +226,14 @@ public struct DecisionCore: Sendable {
             guard embedding.isEmpty else { return nil }
             embedding = [Float](repeating: 0, count: shape.embeddingSize)
         }
-        let choices = choiceCount
+        let (choices, heads) = (choiceCount, space.heads)
         experience.state.withUnsafeBufferPointer { state in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: choices) { bias in
                 withUnsafeTemporaryAllocation(of: UInt8.self, capacity: choices) { bytes in
                     for choice in 0..<choices { bytes[choice] = UInt8(experience.mask >> UInt32(choice) & 1) }
                     let mask = UnsafeBufferPointer(bytes)
                     // Who explores is told its own probabilities, or learning from them would be wrong.
-                    let bias = sampling == nil ? restraint(shape, state, into: bias) : .empty
+                    let bias = sampling == nil ? Self.restraint(shape, heads, state, into: bias) : .empty
                     embedding.withUnsafeBufferPointer { embedding in
                         memory.withUnsafeMutableBufferPointer { memory in
                             if sampling != nil {
@@ -259,14 +263,15 @@ public struct DecisionCore: Sendable {
 
     /// What stands against another change so soon: on every no-op's logit the policy's restraint x 1 / (1 + n / 4), n steps
     /// after the last change of its dimension. Empty for a policy without restraint.
-    private func restraint(
-        _ shape: PolicyShape, _ state: UnsafeBufferPointer<Float>, into bias: UnsafeMutableBufferPointer<Float>
+    private static func restraint(
+        _ shape: PolicyShape, _ heads: [ActionSpace.Head], _ state: UnsafeBufferPointer<Float>,
+        into bias: UnsafeMutableBufferPointer<Float>
     ) -> UnsafeBufferPointer<Float> {
         guard shape.restraint > 0, state.count >= StateEncoder.count else { return .empty }
         bias.initialize(repeating: 0)
         let recency = StateEncoder.recency(in: state)
         var offset = 0
-        for head in space.heads {
+        for head in heads {
             bias[offset + head.noop] = shape.restraint * (head.name == "replicas" ? recency.replicas : recency.size)
             offset += head.choices.count
         }

@@ -171,7 +171,7 @@ struct AgentState: Sendable {
         isDone: Bool, _ active: ActivePolicy?, at now: Double, closing: Int64
     ) -> EpisodeSummary? {
         guard
-            running.step >= profile.episodeSteps
+            running.step >= core.episodeSteps
                 || (running.step > 0
                     && (isDone || running.number <= controls.episodeEnded || mustStandDown(active)))
         else { return nil }
@@ -199,7 +199,7 @@ struct AgentState: Sendable {
 
     private mutating func remember(_ decision: Decision) {
         running.step += 1
-        let prices = profile.bill
+        let prices = core.bill
         running.bill? += prices.hourlyBill(decision.desired)
         running.rulesBill? += prices.hourlyBill(decision.rules)
         decisions += 1

@@ -39,8 +39,8 @@ final class LoopContext {
     private let limits: ParserLimits
     private var inboxes: [Inbox] = []
     private var outboxes: [Outbox] = []
-    /// Idle buffers kept for reuse.
-    private static let pooledMax = 256
+    /// Idle buffers kept for reuse: beyond so many open requests each one clears 20 KiB of new memory.
+    private static let pooledMax = 1024
 
     init(
         loop: Int, routes: RouteTable, options: ServerOptions, statistics: LoopStatistics = LoopStatistics(),
