@@ -132,7 +132,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Service", "HTTPServer", "Agents", "Base", "BasePolicy", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "aware",
+                "Service", "HTTPServer", "Agents", "Base", "BasePolicy", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "Store", "aware",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict),

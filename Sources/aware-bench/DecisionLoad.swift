@@ -5,14 +5,14 @@ import Foundation
 /// Requests for decisions of the applications demo-1, demo-2, ... of a database that `aware demo` made.
 struct DecisionLoad {
     /// Observations of each application. Equal ones in a row would be taken for those of a broken collector, and cost less.
-    private static let variants = 50
+    private var variants: Int { max(2, 1000 / applications) }
 
     let applications: Int
     let isDryRun: Bool
 
     /// Path and body of each request, in the order in which they are sent.
     var requests: [(path: String, body: String)] {
-        (0..<Self.variants).flatMap { variant in
+        (0..<variants).flatMap { variant in
             (1...applications).map { application in
                 // Any fixed sequence that does not repeat itself soon.
                 let noise = { (factor: Int) in Double((variant * 977 + application * 131) * factor % 1009) / 1009 }

@@ -4,7 +4,6 @@
 // the time of each answer counts from the moment its request was due, also when all connections were busy then.
 
 import ArgumentParser
-import CLinux
 import Foundation
 
 struct OpenLoop: ParsableCommand {
@@ -30,126 +29,8 @@ struct OpenLoop: ParsableCommand {
     var dryRun = false
 
     func run() throws {
-        let result = try measure()
-        print(
-            "rate \(rate) answered \(result.times.count) errors \(result.errors) "
-                + [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1)].map { name, share in
-                    "\(name) \(String(format: "%.2f", result.milliseconds(share)))"
-                }.joined(separator: " ") + " ms")
-    }
-
-    private struct Result {
-        /// Microseconds, sorted.
-        var times: [UInt32] = []
-        /// Answers other than 2xx, and requests without an answer.
-        var errors = 0
-
-        func milliseconds(_ share: Double) -> Double {
-            times.isEmpty ? 0 : Double(times[min(times.count - 1, Int(Double(times.count) * share))]) / 1000
-        }
-    }
-
-    private struct Connection {
-        let descriptor: Int32
-        /// When the request under way was due; 0 while there is none.
-        var due: UInt64 = 0
-        var answer: [UInt8] = []
-    }
-
-    private func measure() throws -> Result {
         let messages = DecisionLoad(applications: applications, isDryRun: dryRun).messages
-        let epoll = epoll_create1(0)
-        var open: [Connection] = []
-        for index in 0..<connections {
-            let descriptor = try LoopbackSocket.connect(to: url)
-            var one: Int32 = 1
-            setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-            _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-            guard clinux_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue, UInt64(index)) == 0 else {
-                throw BenchError("epoll: \(String(cString: strerror(errno)))")
-            }
-            open.append(Connection(descriptor: descriptor))
-        }
-        var result = Result()
-        result.times.reserveCapacity(rate * seconds)
-        var idle = Array(open.indices)
-        let total = rate * seconds
-        let start = clinux_monotonic_nanoseconds()
-        let end = start + UInt64(seconds + 5) * 1_000_000_000
-        func due(_ number: Int) -> UInt64 { start + UInt64(number) * 1_000_000_000 / UInt64(rate) }
-        var (sent, received) = (0, 0)
-        let capacity = 256
-        var events = [UInt32](repeating: 0, count: capacity)
-        var data = [UInt64](repeating: 0, count: capacity)
-        while received < total {
-            let now = clinux_monotonic_nanoseconds()
-            guard now < end else { break }
-            while sent < total, due(sent) <= now, let index = idle.popLast() {
-                open[index].due = due(sent)
-                let message = messages[sent % messages.count]
-                guard send(open[index].descriptor, message, message.count, Int32(MSG_NOSIGNAL)) == message.count else {
-                    throw BenchError("a request could not be sent: \(String(cString: strerror(errno)))")
-                }
-                sent += 1
-            }
-            let count = clinux_epoll_poll(epoll, &events, &data, Int32(capacity))
-            for event in 0..<max(0, Int(count)) {
-                let index = Int(data[event])
-                guard let isGood = try Self.receive(&open[index]) else { continue }
-                received += 1
-                if !isGood { result.errors += 1 }
-                result.times.append(UInt32(clamping: (clinux_monotonic_nanoseconds() - open[index].due) / 1000))
-                open[index].answer.removeAll(keepingCapacity: true)
-                idle.append(index)
-            }
-        }
-        result.errors += total - received
-        for connection in open { close(connection.descriptor) }
-        result.times.sort()
-        return result
-    }
-
-    /// Reads what is there: whether the answer is 2xx once it is whole.
-    private static func receive(_ connection: inout Connection) throws -> Bool? {
-        let count = withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { buffer in
-            let count = recv(connection.descriptor, buffer.baseAddress!, buffer.count, 0)
-            if count > 0 { connection.answer.append(contentsOf: buffer[..<count]) }
-            return count
-        }
-        guard count > 0 else {
-            if count < 0, errno == EAGAIN || errno == EINTR { return nil }
-            throw BenchError("the server closed a connection")
-        }
-        let answer = connection.answer
-        guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
-        let name = Array("\r\nContent-Length: ".utf8)
-        var length = 0
-        if let field = answer[..<end.upperBound].firstRange(of: name) {
-            for digit in answer[field.upperBound...].prefix(while: { $0 >= 48 && $0 < 58 }) { length = length * 10 + Int(digit) - 48 }
-        }
-        guard answer.count >= end.upperBound + length else { return nil }
-        return answer.count > 9 && answer[9] == UInt8(ascii: "2")
-    }
-}
-
-/// Blocking TCP connections to a server of this machine.
-enum LoopbackSocket {
-    /// - Parameter url: http://ADDRESS:PORT/ with an IPv4 address.
-    static func connect(to url: String) throws -> Int32 {
-        guard let components = URLComponents(string: url), let host = components.host, let port = components.port,
-            let portNumber = UInt16(exactly: port)
-        else { throw BenchError("\(url) is not http://ADDRESS:PORT/") }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = portNumber.bigEndian
-        guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { throw BenchError("\(host) is not an IPv4 address") }
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        let isConnected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        guard isConnected else { throw BenchError("no connection to \(url): \(String(cString: strerror(errno)))") }
-        return descriptor
+        let generator = RequestGenerator(url: url, connections: connections, messages: messages)
+        print("rate \(rate) \(try generator.run(rate: rate, count: rate * seconds, seconds: seconds + 5))")
     }
 }

@@ -43,6 +43,15 @@ private let kills = ProcessInfo.processInfo.environment["AWARE_TEST_KILLS"].flat
     }
 
     @Test func killedAtAnyMomentItHasEveryAnsweredDecision() async throws {
+        // A new folder now and then: everything is looked at after each round.
+        var left = kills
+        while left > 0 {
+            try await Self.killRepeatedly(min(left, 25))
+            left -= 25
+        }
+    }
+
+    private static func killRepeatedly(_ kills: Int) async throws {
         var random = SystemRandomNumberGenerator()
         try await withFolder { folder in
             var answered: Set<Int64> = []
