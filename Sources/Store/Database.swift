@@ -79,7 +79,9 @@ public final class Database: Sendable {
     let recovery = DispatchQueue(label: "aware.reopen")
     /// Rows of finished episodes since the last compaction; a start does not know how many there are.
     let finishedRows = Atomic<Int>(Database.compactionRows)
-    private let isChecking = Atomic<Bool>(false)
+    /// The connection that reads every page at present.
+    private struct Checking: @unchecked Sendable { let connection: OpaquePointer? }
+    private let checking = Mutex(Checking(connection: nil))
     /// What may take long and is never urgent.
     let maintenance = DispatchQueue(label: "aware.maintenance", qos: .utility)
     public let path: String
@@ -148,15 +150,20 @@ public final class Database: Sendable {
     /// Every page, but not those of a long file: reading gigabytes would keep decisions waiting. Those are read later,
     /// beside the service; a damaged page that is needed before says so itself.
     private func checkPages() throws {
-        @Sendable func verdict() throws -> String? { try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") } }
+        @Sendable func verdict() throws -> String? {
+            try pool.read { db in
+                let connection = Checking(connection: db.sqliteConnection)
+                checking.withLock { $0 = connection }
+                defer { checking.withLock { $0 = Checking(connection: nil) } }
+                return try String.fetchOne(db, sql: "PRAGMA quick_check(1)")
+            }
+        }
         guard try fileBytes() > Self.checkedAtStart else {
             let verdict = try verdict()
             guard verdict == "ok" else { throw Failure.damaged(path, reason: verdict ?? "quick_check says nothing") }
             return
         }
         maintenance.async { [self] in
-            isChecking.store(true, ordering: .releasing)
-            defer { isChecking.store(false, ordering: .releasing) }
             guard !isClosed, let found = try? verdict(), found != "ok" else { return }
             noteDamage(of: nil, "The database \(path) is damaged: \(found). Run `aware doctor`.")
         }
@@ -222,9 +229,13 @@ public final class Database: Sendable {
             return (state.connections, state.fault)
         }
         recovery.sync {}
-        // Nothing else is under way any more; a check of gigabytes must not hold up the end.
-        if isChecking.load(ordering: .acquiring) { connections?.pool.interrupt() }
-        maintenance.sync {}
+        // A check of gigabytes must not hold up the end. Its connection alone: an interrupted writer would not write back its log.
+        // Again and again, because a statement that is just beginning does not hear it.
+        let rest = DispatchSemaphore(value: 0)
+        maintenance.async { rest.signal() }
+        repeat {
+            checking.withLock { if let connection = $0.connection { sqlite3_interrupt(connection) } }
+        } while rest.wait(timeout: .now() + .milliseconds(20)) == .timedOut
         guard let connections else { return }
         try? connections.checkpointer.stop()
         // With a fault the log stays: the next start reads it from its beginning.

@@ -101,9 +101,15 @@ struct ScaleBench: AsyncParsableCommand {
     }
 
     private func metric(_ name: String, of url: String) async throws -> String {
-        let text = try await Program.run(["curl", "-s", url + "metrics"], seconds: 30)
-        let line = text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
-        return line.map { String($0.dropFirst(name.count + 1)) } ?? "-"
+        // A server that has just been loaded may turn a read away.
+        for _ in 0..<20 {
+            let text = try await Program.run(["curl", "-s", url + "metrics"], seconds: 30)
+            if let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name + " ") }) {
+                return String(line.dropFirst(name.count + 1))
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        return "-"
     }
 
     private static func row(_ cells: String...) -> String {

@@ -145,6 +145,38 @@ import Testing
     }
 
     /// A data folder of the format before this one opens, keeps its history and goes on.
+    /// Every page of a long file is read beside the service. Whoever stops it then stops the reading, and nothing fails.
+    @Test func aStopInTheMiddleOfTheCheckIsClean() async throws {
+        try await withFolder { folder in
+            try await onThread {
+                let first = try Store.Database(folder: folder)
+                try first.write { db in
+                    for id in 1...6000 {
+                        try db.execute(
+                            sql: """
+                                INSERT INTO decisionBlock (id, application, episode, first, last, started, ended, count, bytes)
+                                VALUES (?1, 1, ?1, ?1, ?1, 0, 0, 1, randomblob(15000))
+                                """, arguments: [id])
+                    }
+                }
+                try first.shutDown()
+                for milliseconds in 0..<12 {
+                    let database = try Store.Database(folder: folder)
+                    Thread.sleep(forTimeInterval: Double(milliseconds) / 500)
+                    var subject = try Subject(database, name: "app-\(milliseconds)")
+                    try database.commit([subject.decide(seq: Int64(milliseconds + 1))])
+                    try database.shutDown()
+                    // The log has been written back.
+                    let log = FileManager.default.contents(atPath: database.path + "-wal")?.count ?? 0
+                    #expect(log == 0)
+                }
+                let last = try Store.Database(folder: folder)
+                #expect(try last.lastSeq() == 12)
+                try last.shutDown()
+            }
+        }
+    }
+
     @Test func anOlderFolderMigratesWithItsHistory() async throws {
         try await withFolder { folder in
             try await onThread {
