@@ -5,6 +5,7 @@ import Learning
 import Neural
 import Scaling
 import Testing
+@testable import API
 @testable import Deciding
 
 @Suite(.serialized) struct RestModelTests {
@@ -52,6 +53,49 @@ import Testing
             let wrong = try await server.send(
                 "PUT", path + "/models/9/weights", #"{"shape": {"hidden": 3}, "parameters": ["x"]}"#)
             #expect(wrong.status == 400 && wrong.errorPointers.contains("/shape/hidden"), "\(wrong.text)")
+        }
+    }
+
+    /// None of them may be served: the stage would say "serving" while the rules act.
+    @Test func weightsThatGiveNoNumbersAreRefusedInEveryForm() async throws {
+        try await withRest { server in
+            try await server.send("PUT", path, "{}")
+            let sound = policy(seed: 1)
+            func altered(_ value: Float, _ places: Range<Int>) -> Policy {
+                var parameters = sound.parameters
+                for place in places { parameters[place] = value }
+                return Policy(shape: sound.shape, parameters: parameters)
+            }
+            let count = sound.parameters.count
+            let wrong: [(Policy, String)] = [
+                (altered(.nan, 0..<1), "not a number"), (altered(.infinity, count - 1..<count), "infinite"),
+                (altered(-.infinity, count / 2..<count / 2 + 1), "infinite"), (altered(3e38, 0..<count), "overflows"),
+                (altered(1e28, 0..<count), "might overflow"),
+                (
+                    PPO(
+                        shape: PolicyShape(
+                            observationSize: StateEncoder.count, hidden: [400, 400], heads: sound.shape.heads, noOps: sound.shape.noOps),
+                        seed: 1
+                    ).policy, "too large"
+                ),
+            ]
+            for (policy, reason) in wrong {
+                let answer = try await server.send(
+                    "PUT", path + "/models/1/weights", headers: [("Content-Type", "application/octet-stream")], bytes: policy.encode())
+                #expect(answer.status == 422, "\(reason): \(answer.text)")
+                let json = try await server.send("PUT", path + "/models/1/weights", bytes: WeightsCodec.encode(policy))
+                #expect(json.status == 400 || json.status == 422 || json.status == 413, "\(reason): \(json.text)")
+            }
+            let shape = #""shape": {"observationSize": 82, "hidden": [8], "heads": [8, 5, 5], "noOps": [3, 2, 0]}"#
+            for number in ["1e39", "\"NaN\"", "null", "-1e400"] {
+                let list = Array(repeating: number, count: count).joined(separator: ",")
+                let answer = try await server.send("PUT", path + "/models/1/weights", "{\(shape), \"parameters\": [\(list)]}")
+                #expect(answer.status == 400, "\(number): \(answer.text)")
+            }
+            #expect(try await server.send("GET", path + "/models").text.contains("\"items\":[]"), "nothing was stored")
+            #expect(try await server.send("POST", path + "/models/1/promote", #"{"reason": "it"}"#).status == 404)
+            let decision = try await server.send("POST", path + "/decisions", observation())
+            #expect(decision.string("/source") == "rules" && decision.string("/stage") != "serving", "\(decision.text)")
         }
     }
 

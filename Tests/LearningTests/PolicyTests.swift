@@ -1,7 +1,7 @@
 // A policy answers legally whatever its weights and inputs are, and is stored without loss.
 
 import CCounter
-import Learning
+@testable import Learning
 import Neural
 import Testing
 @testable import Base
@@ -28,6 +28,30 @@ struct PolicyTests {
             }
         }
         return scratch
+    }
+
+    /// The bound holds, and is not so far off that sound weights would be refused.
+    @Test(arguments: [0, 6], [Activation.tanh, .relu]) func noNumberExceedsTheBound(recurrent: Int, activation: Activation) {
+        var shape = PolicyShape(observationSize: 5, recurrentSize: recurrent, hidden: [7, 4], heads: [3, 2], noOps: [0, 0])
+        shape.activation = activation
+        for seed in UInt64(1)...20 {
+            let policy = Policy(shape: shape, seed: seed)
+            let bound = policy.largestNumber(within: 4)
+            #expect(bound < 1e4)
+            let scratch = policy.makeScratch()
+            var generator = RandomGenerator(seed: seed)
+            var memory = shape.emptyMemory()
+            for _ in 0..<50 {
+                let input = (0..<5).map { _ in generator.uniform() < 0.5 ? Float(4) : -4 }
+                input.withUnsafeBufferPointer { input in
+                    memory.withUnsafeMutableBufferPointer { policy.decide(observation: input, memory: $0, scratch: scratch) }
+                }
+                #expect(abs(Double(scratch.value)) <= bound * 1.0001)
+                for index in 0..<shape.actionCount { #expect(abs(Double(scratch.logits.pointer[index])) <= bound * 1.0001) }
+            }
+        }
+        let large = Policy(shape: shape, parameters: [Float](repeating: 1e30, count: ActorCritic(shape).layout.count))
+        #expect(large.isFinite && large.largestNumber(within: 4) > 1e30)
     }
 
     @Test func decidingAllocatesNothing() {

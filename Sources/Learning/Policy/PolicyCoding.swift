@@ -40,6 +40,33 @@ extension Policy {
     }
 }
 
+extension Policy {
+    /// What no number within the network exceeds, whatever the inputs, as long as these are within +-`bound`: the sums of
+    /// absolute weights, layer by layer. With a bound that a Float holds easily, every answer is made of numbers; weights that are
+    /// merely finite may still overflow.
+    public func largestNumber(within bound: Double) -> Double {
+        func sum(_ layer: Linear, _ input: Double) -> Double {
+            (0..<layer.outputs).reduce(0) { most, output in
+                var sum = Double(abs(parameters[layer.bias.lowerBound + output]))
+                for row in 0..<layer.inputs { sum += Double(abs(parameters[layer.weight.lowerBound + row * layer.outputs + output])) * input }
+                return max(most, sum)
+            }
+        }
+        var most = bound
+        // The state of a GRU is within +-1.
+        if let unit = network.memory { most = max(most, sum(unit.input, bound) + sum(unit.state, 1)) }
+        for perceptron in [network.actor, network.critic] {
+            var input = max(bound, 1)
+            for layer in perceptron.layers {
+                let output = sum(layer, input)
+                most = max(most, output)
+                input = perceptron.activation == .tanh ? 1 : output
+            }
+        }
+        return most
+    }
+}
+
 /// Magic and version in front of a payload, a checksum behind it.
 enum Envelope {
     static func wrap(_ payload: [UInt8], magic: [UInt8], version: UInt16) -> [UInt8] {

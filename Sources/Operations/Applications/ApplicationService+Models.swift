@@ -8,6 +8,8 @@ import Scaling
 extension ApplicationService {
     /// Several times the largest network served here: more would only make each decision slower.
     private static let parametersMax = 1 << 18
+    /// Beyond every feature and reward; and still far from what a Float holds.
+    private static let (inputMax, outputMax) = (1e3, 1e30)
 
     /// The version that `text` names.
     /// - Throws: `notFound`.
@@ -52,6 +54,11 @@ extension ApplicationService {
         guard policy.parameters.count <= parametersMax, policy.parameters.allSatisfy(\.isFinite) else {
             throw invalid(
                 "The weights are not all finite, or there are more than \(parametersMax): \(policy.parameters.count).",
+                "weights", "Such a network is never served.")
+        }
+        guard policy.largestNumber(within: inputMax) < outputMax else {
+            throw invalid(
+                "The weights are so large that the network's answers may not be finite: the rules would act in its place.",
                 "weights", "Such a network is never served.")
         }
         return policy
