@@ -27,7 +27,6 @@ public struct Retention: Sendable, Equatable {
 extension Database {
     /// Numbers of decisions that one slice looks at, and the pause after it.
     private static let sliceDecisions: Int64 = 1000
-    private static let slicePause = DispatchTimeInterval.milliseconds(10)
     private static let rounds = DispatchTimeInterval.seconds(10)
     /// Rounds after which it is looked for what is too old: that may read a lot to find little.
     private static let forgettingRounds = 60
@@ -64,11 +63,13 @@ extension Database {
     /// Begins soon to remove what a deleted application has left.
     func scheduleDeletions() { maintenance.async { [self] in try? finishDeletions() } }
 
-    /// A slice of work between two commits; nothing once the database is being closed.
+    /// A slice of work between two commits; nothing once the database is being closed. The pause after it is longer the longer it
+    /// took and had to wait: what gives back gigabytes must not fill the log faster than it is written back.
     func slice<T>(_ work: (GRDB.Database) throws -> T?) throws -> T? {
         guard !state.withLock({ $0.isClosed }) else { return nil }
+        let begun = ContinuousClock.now
         let result = try write(work)
-        if result != nil { Thread.sleep(forTimeInterval: 0.01) }
+        if result != nil { Thread.sleep(forTimeInterval: max(0.01, 4 * ((ContinuousClock.now - begun) / .seconds(1)))) }
         return result
     }
 
@@ -194,14 +195,14 @@ extension Database {
         }
     }
 
-    /// Free pages beyond a tenth of the file go back to the file system, 256 at a time; only in files that were made for
+    /// Free pages beyond a tenth of the file go back to the file system, 64 at a time; only in files that were made for
     /// that (older ones use their free pages themselves).
     private func giveBackPages() throws {
         while try slice({ db -> Bool? in
             let free = try Int.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0
             let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
             guard free > pages / 10, free > 1024, try Int.fetchOne(db, sql: "PRAGMA auto_vacuum") == 2 else { return nil }
-            _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum(256)")
+            _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum(64)")
             return true
         }) != nil {}
     }
