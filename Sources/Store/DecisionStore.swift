@@ -191,7 +191,7 @@ extension Database {
     static let historyQueries = [
         rowBySeq, blockBySeq, "SELECT * FROM episode WHERE application = ? AND number < ? ORDER BY number DESC LIMIT ?",
         "SELECT * FROM decisionBlock WHERE application = ? AND episode = ? ORDER BY first",
-        "SELECT id FROM decisionBlock WHERE application = ? LIMIT 100",
+        "SELECT id FROM decisionBlock WHERE application = ? LIMIT 25",
     ]
 
     /// Decisions along the chain from `seq`, newest first: one from a row, or those of a block.

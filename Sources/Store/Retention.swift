@@ -69,7 +69,7 @@ extension Database {
         guard !state.withLock({ $0.isClosed }) else { return nil }
         let begun = ContinuousClock.now
         let result = try write(work)
-        if result != nil { Thread.sleep(forTimeInterval: max(0.01, 4 * ((ContinuousClock.now - begun) / .seconds(1)))) }
+        if result != nil { Thread.sleep(forTimeInterval: max(0.01, 8 * ((ContinuousClock.now - begun) / .seconds(1)))) }
         return result
     }
 
@@ -91,7 +91,7 @@ extension Database {
             }
             while try slice({ db -> Bool? in
                 try db.execute(
-                    sql: "DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock WHERE application = ? LIMIT 100)",
+                    sql: "DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock WHERE application = ? LIMIT 25)",
                     arguments: [application])
                 return db.changesCount > 0 ? true : nil
             }) != nil {}
@@ -121,7 +121,7 @@ extension Database {
             else { return nil }
             try db.execute(
                 sql: """
-                    DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock ORDER BY id LIMIT 100)
+                    DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock ORDER BY id LIMIT 25)
                         AND ended < ? AND (\(Self.isSpentBlock))
                     """, arguments: [time])
             return db.changesCount > 0 ? db.changesCount : nil
@@ -157,7 +157,7 @@ extension Database {
             try db.execute(
                 sql: """
                     DELETE FROM decisionBlock WHERE id IN (
-                        SELECT id FROM decisionBlock WHERE \(Self.isSpentBlock) ORDER BY id LIMIT 100)
+                        SELECT id FROM decisionBlock WHERE \(Self.isSpentBlock) ORDER BY id LIMIT 25)
                     """)
             if db.changesCount > 0 { return db.changesCount }
             try db.execute(
@@ -165,7 +165,7 @@ extension Database {
                 arguments: [Self.sliceDecisions])
             if db.changesCount > 0 { return db.changesCount }
             // Rather than fill the disk: what training has not seen, because it fails for that application.
-            try db.execute(sql: "DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock ORDER BY id LIMIT 100)")
+            try db.execute(sql: "DELETE FROM decisionBlock WHERE id IN (SELECT id FROM decisionBlock ORDER BY id LIMIT 25)")
             return db.changesCount
         } ?? 0
     }
