@@ -47,27 +47,39 @@ public struct Calibration: Sendable, Equatable {
         return rules + (thrift.map { ", thrift \(($0 * 1000).rounded() / 1000)" } ?? "")
     }
 
-    public func encode(into writer: inout ByteWriter) {
-        writer.write(cpuTarget)
-        writer.write(memoryMargin)
-        for size in [cpuMillicores, ofConfigured] { writer.write(Int32(clamping: size ?? -1)) }
-        writer.write(thrift)
+    /// Its byte form, within that of what it belongs to.
+    public static func encode(_ calibration: Calibration?, into writer: inout ByteWriter) {
+        guard let calibration else { return writer.write(Form.none.rawValue) }
+        writer.write(Form.withFallback.rawValue)
+        writer.write(calibration.cpuTarget)
+        writer.write(calibration.memoryMargin)
+        for size in [calibration.cpuMillicores, calibration.ofConfigured] { writer.write(Int32(clamping: size ?? -1)) }
+        writer.write(calibration.thrift)
+        let fallback = calibration.fallback
         for value in [fallback.cpuTarget, fallback.memoryMargin, fallback.cpuTargetMin, fallback.cpuTargetMax] { writer.write(value) }
     }
 
-    /// Reads what `encode` wrote.
-    public init(from reader: inout ByteReader) throws(ByteReader.Failure) {
-        self.init(cpuTarget: try reader.double(), memoryMargin: try reader.double())
-        guard (0...1).contains(cpuTarget), (0...10).contains(memoryMargin) else { throw .malformed }
+    /// Reads what `encode` wrote, now or before.
+    public static func decode(from reader: inout ByteReader) throws(ByteReader.Failure) -> Calibration? {
+        guard let form = Form(rawValue: try reader.integer(UInt8.self)) else { throw .malformed }
+        guard form != .none else { return nil }
+        var found = Calibration(cpuTarget: try reader.double(), memoryMargin: try reader.double())
+        guard (0...1).contains(found.cpuTarget), (0...10).contains(found.memoryMargin) else { throw .malformed }
         let (size, configured) = (Int(try reader.integer(Int32.self)), Int(try reader.integer(Int32.self)))
-        (cpuMillicores, ofConfigured) = (size > 0 ? size : nil, configured > 0 ? configured : nil)
-        thrift = try reader.optionalDouble()
-        guard thrift.map({ (0...1).contains($0) }) ?? true else { throw .malformed }
-        fallback.cpuTarget = try reader.double()
-        fallback.memoryMargin = try reader.double()
-        fallback.cpuTargetMin = try reader.double()
-        fallback.cpuTargetMax = try reader.double()
+        (found.cpuMillicores, found.ofConfigured) = (size > 0 ? size : nil, configured > 0 ? configured : nil)
+        found.thrift = try reader.optionalDouble()
+        guard found.thrift.map({ (0...1).contains($0) }) ?? true else { throw .malformed }
+        // Nobody knows for which fallback it was found: the next search finds another.
+        guard form == .withFallback else { return nil }
+        found.fallback.cpuTarget = try reader.double()
+        found.fallback.memoryMargin = try reader.double()
+        found.fallback.cpuTargetMin = try reader.double()
+        found.fallback.cpuTargetMax = try reader.double()
+        return found
     }
+
+    /// What stands first: no calibration, one of before it named its fallback, or one that does.
+    private enum Form: UInt8 { case none, withoutFallback, withFallback }
 }
 
 extension Rules.Options {

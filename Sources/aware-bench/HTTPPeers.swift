@@ -49,7 +49,7 @@ struct HTTPPeers {
     func fixed() async throws -> Peer {
         let program = try Program(
             [try Self.ownPath(), "fixed", "--listen", "127.0.0.1:0", "--connections-max", "20000"], core: core)
-        return Peer(name: "aware fixed body", url: try await printedURL(program), program: program)
+        return Peer(name: "aware fixed body", url: try await program.printedURL(), program: program)
     }
 
     /// A database in which the applications are served by policies: `aware demo` with a fixed seed.
@@ -73,7 +73,7 @@ struct HTTPPeers {
         try FileManager.default.copyItem(at: trained, to: data)
         let program = try Program(
             [binary, "serve", "--listen", "127.0.0.1:0", "--data", data.path, "--loops", "1"], core: core)
-        let url = try await printedURL(program)
+        let url = try await program.printedURL()
         return Peer(
             name: dryRun ? "aware dryRun" : "aware committed", url: url, program: program,
             script: try script(DecisionLoad(applications: applications, isDryRun: dryRun), dryRun ? "dry" : "committed"))
@@ -153,20 +153,6 @@ struct HTTPPeers {
     /// Path of the running program, to start it again as a server.
     static func ownPath() throws -> String {
         try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    }
-
-    /// Waits for the line with the server's URL.
-    private func printedURL(_ program: Program) async throws -> String {
-        func url(_ text: String) -> Substring? {
-            guard let start = text.firstRange(of: "http://")?.lowerBound else { return nil }
-            let rest = text[start...]
-            return rest.firstIndex { $0 == "\n" || $0 == " " }.map { rest[..<$0] }
-        }
-        guard try await program.wait(seconds: 30, until: { url($0) != nil }), let found = url(program.text) else {
-            try await program.stop()
-            throw BenchError("no URL was printed:\n\(program.text)")
-        }
-        return found.hasSuffix("/") ? String(found) : found + "/"
     }
 
     /// Waits until somebody listens at `url`.

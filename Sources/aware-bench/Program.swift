@@ -54,6 +54,20 @@ final class Program: Sendable {
         return true
     }
 
+    /// Waits for the line with a server's URL; without one the program is ended.
+    func printedURL() async throws -> String {
+        func url(_ text: String) -> Substring? {
+            guard let start = text.firstRange(of: "http://")?.lowerBound else { return nil }
+            let rest = text[start...]
+            return rest.firstIndex { $0 == "\n" || $0 == " " }.map { rest[..<$0] }
+        }
+        guard try await wait(seconds: 120, until: { url($0) != nil }), let found = url(text) else {
+            try await stop()
+            throw BenchError("no URL was printed:\n\(text)")
+        }
+        return found.hasSuffix("/") ? String(found) : found + "/"
+    }
+
     func stop() async throws {
         guard process.isRunning else { return }
         process.terminate()

@@ -34,7 +34,7 @@ struct RequestGenerator {
 
     private struct Connection {
         let descriptor: Int32
-        /// When the request under way was due; 0 while there is none.
+        /// When its last request was due.
         var due: UInt64 = 0
         var answer: [UInt8] = []
     }

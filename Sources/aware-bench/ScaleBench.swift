@@ -84,15 +84,7 @@ struct ScaleBench: AsyncParsableCommand {
         let begun = ContinuousClock.now
         let server = try Program(
             [binary, "serve", "--listen", "127.0.0.1:0", "--data", folder.path, "--loops", "1"], core: serverCore)
-        func url(_ text: String) -> Substring? {
-            guard let start = text.firstRange(of: "http://")?.lowerBound else { return nil }
-            return text[start...].firstIndex { $0 == "\n" || $0 == " " }.map { text[start..<$0] }
-        }
-        guard try await server.wait(seconds: 120, until: { url($0) != nil }), let found = url(server.text) else {
-            try await server.stop()
-            throw BenchError("no URL was printed:\n\(server.text)")
-        }
-        let address = String(found)
+        let address = try await server.printedURL()
         while try await Program.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", address + "readyz"], seconds: 5) != "200" {
             guard ContinuousClock.now - begun < .seconds(120) else { throw BenchError("the server is not ready") }
             try await Task.sleep(for: .milliseconds(20))

@@ -139,6 +139,33 @@ import Testing
     }
 
     /// Who changes `fallback` wants his own values, at once, and another search.
+    /// One that was stored before it named its fallback is read over and forgotten: its neighbours must still be found.
+    @Test func bothStoredFormsAreRead() throws {
+        var calibration = Calibration(cpuTarget: 0.4, memoryMargin: 0.2, cpuMillicores: 700, ofConfigured: 500, thrift: 0.25)
+        calibration.fallback.cpuTargetMax = 0.7
+        func bytes(_ encode: (inout ByteWriter) -> Void) -> [UInt8] {
+            var writer = ByteWriter()
+            encode(&writer)
+            return writer.bytes
+        }
+        for value in [calibration, nil] {
+            var reader = ByteReader(bytes { Calibration.encode(value, into: &$0) })
+            #expect(try Calibration.decode(from: &reader) == value && reader.isAtEnd)
+        }
+        let older = bytes { writer in
+            writer.write(true)
+            for number in [0.4, 0.2] { writer.write(number) }
+            for size in [700, -1] as [Int32] { writer.write(size) }
+            writer.write(0.25)
+            writer.write(7 as UInt8)
+        }
+        var reader = ByteReader(older)
+        #expect(try Calibration.decode(from: &reader) == nil)
+        #expect(try reader.integer(UInt8.self) == 7 && reader.isAtEnd)
+        reader = ByteReader([3])
+        #expect(throws: ByteReader.Failure.malformed) { try Calibration.decode(from: &reader) }
+    }
+
     @Test func aChangedFallbackVoidsWhatWasFoundForTheOldOne() throws {
         let life = try Self.life(0)
         for _ in 0..<5 { try life.episode() }

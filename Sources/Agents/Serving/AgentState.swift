@@ -276,8 +276,7 @@ struct AgentState: Sendable {
         writer.write(running.bill)
         writer.write(running.rulesBill)
         writer.write(Int64(running.oomKills ?? -1))
-        writer.write(core.calibration != nil)
-        core.calibration?.encode(into: &writer)
+        Calibration.encode(core.calibration, into: &writer)
         return writer.bytes
     }
 
@@ -314,6 +313,6 @@ struct AgentState: Sendable {
         let kills = Int(try reader.integer(Int64.self))
         running.oomKills = kills < 0 ? nil : kills
         // States of before calibration end here.
-        if !reader.isAtEnd, try reader.bool() { core.calibrate(try Calibration(from: &reader)) }
+        if !reader.isAtEnd { core.calibrate(try Calibration.decode(from: &reader)) }
     }
 }

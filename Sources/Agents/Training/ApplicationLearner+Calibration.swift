@@ -128,10 +128,7 @@ extension ApplicationLearner {
 
 extension ApplicationLearner.CalibrationState {
     func encode(into writer: inout ByteWriter) {
-        for setting in [calibration, previous] {
-            writer.write(setting != nil)
-            setting?.encode(into: &writer)
-        }
+        for setting in [calibration, previous] { Calibration.encode(setting, into: &writer) }
         writer.write(Int32(clamping: configuredCpu ?? -1))
         for count in [searched, missed, failed] { writer.write(UInt32(clamping: count)) }
         writer.write(hasSeenDay)
@@ -139,8 +136,8 @@ extension ApplicationLearner.CalibrationState {
     }
 
     init(from reader: inout ByteReader) throws(ByteReader.Failure) {
-        if try reader.bool() { calibration = try Calibration(from: &reader) }
-        if try reader.bool() { previous = try Calibration(from: &reader) }
+        calibration = try Calibration.decode(from: &reader)
+        previous = try Calibration.decode(from: &reader)
         let cpu = Int(try reader.integer(Int32.self))
         configuredCpu = cpu > 0 ? cpu : nil
         searched = Int(try reader.integer(UInt32.self))
