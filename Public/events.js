@@ -18,6 +18,7 @@ const REASONS = {
   Unsteady: "The rewards vary more than the profile allows.",
   BelowRules: "The policy fell below the rules: they act.",
   SteadilyBelowRules: "The policy stayed below the rules: they act.",
+  LosesToRules: "Episode by episode the policy did a little worse than the rules would have: they act.",
   JudgedBelowRules: "On the same replayed load the policy is below the rules: they act.",
   Forced: "An operator set the stage.",
   ConstantRewards: "Several episodes earned exactly the same: look at the metrics.",

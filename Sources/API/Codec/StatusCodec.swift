@@ -45,6 +45,7 @@ enum StatusCodec {
             }
             json.member("objective", objective(agent.profile))
             json.object("rules") { write(active?.calibration, agent.profile, to: &$0) }
+            if let agreement = active?.agreement { json.object("judge") { write(agreement, to: &$0) } }
             json.object("window") { write(figures, isActing: isActing(status, overrides), to: &$0) }
             json.array("overrides") { write(overrides, to: &$0) }
         }
@@ -82,6 +83,19 @@ enum StatusCodec {
         json.member("memoryMargin", setting.memoryMargin)
         json.member("cpu", setting.cpuMillicores.map { Quantity.text(millicores: $0) })
         json.member("thrift", setting.thrift)
+    }
+
+    /// How often and by how much the judge's replays were wrong, into the object that is open.
+    private static func write(_ agreement: ReplayAgreement, to json: inout JSONWriter) {
+        func write(_ errors: ReplayAgreement.Errors, to json: inout JSONWriter) {
+            json.member("episodes", errors.episodes)
+            json.member("error", errors.episodes > 0 ? errors.median : nil)
+            json.member("deviation", errors.episodes > 1 ? errors.deviation : nil)
+        }
+        json.object("rules") { write(agreement.ofRules, to: &$0) }
+        json.object("policy") { write(agreement.ofPolicy, to: &$0) }
+        json.member("judged", agreement.judged)
+        json.member("wrong", agreement.wrong)
     }
 
     /// What was identified of the application, into the object that is open.

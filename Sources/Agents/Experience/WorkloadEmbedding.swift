@@ -103,6 +103,21 @@ public final class EmbeddingIndex: Sendable {
         return Array(found.prefix(max(0, limit)))
     }
 
+    /// The applications of this server whose workloads are like that of `application`, the nearest first.
+    func alike(_ application: Int64, limit: Int) -> [Int64] {
+        let (own, others) = entries.withLock { ($0[application]?.embedding, $0) }
+        guard let own else { return [] }
+        let found = others.compactMap { id, entry -> (id: Int64, similarity: Float)? in
+            guard id != application, entry.embedding.encoder == own.encoder else { return nil }
+            let similarity = TrajectoryEncoder.similarity(own.vector, entry.embedding.vector)
+            return similarity >= Self.alikeFrom ? (id, similarity) : nil
+        }
+        return found.sorted { ($0.similarity, $1.id) > ($1.similarity, $0.id) }.prefix(limit).map(\.id)
+    }
+
+    /// Cosine from which two workloads are alike enough for one to try what serves the other.
+    private static let alikeFrom: Float = 0.8
+
     /// What a restart finds in the store; one by another encoder is computed again in time.
     public func set(_ embedding: WorkloadEmbedding, of application: Int64, name: String) {
         guard embedding.encoder == encoder?.version else { return }

@@ -68,6 +68,9 @@ public struct Lifecycle: Sendable, Equatable {
     public static let dropErrors = 4.5
     /// Rewards of episodes never vary less than this, whatever a short window says.
     public static let deviationMin = 0.01
+    /// The loss against the rules that the paired test looks for. A tenth of the bill is 0.04, and what is somewhat larger than what
+    /// is looked for is found soonest; where the owner speaks in reported rewards it is half a point of an episode's 100.
+    public static let (lostValue, lostReward) = (0.03, 0.005)
     /// Rules' episodes before a first candidate may act.
     public static let firstRulesEpisodes = 3
     /// Equal rewards in a row that raise an alarm.
@@ -84,6 +87,8 @@ public struct Lifecycle: Sendable, Equatable {
     private var settled = RunningStatistics()
     /// Rules' episodes since the stage was entered.
     private var rulesInStage = 0
+    /// What its episodes say against the rules on the same loads, while it serves.
+    private var losses = PairedTest()
     /// Times that the policy was sent back to offline and did not make up for it by serving long.
     private var demotions = 0
     /// A person holds the stage.
@@ -129,11 +134,12 @@ public struct Lifecycle: Sendable, Equatable {
     /// - Parameters:
     ///   - policyReward: mean step reward when the policy acted, `nil` when the rules did or nothing was measured.
     ///   - rulesReward: the same when the rules acted.
+    ///   - paired: what this episode of the serving policy earned, against the rules under the same load; `nil` when it cannot be told.
     ///   - candidateEstimate: what the latest version, acting greedily, is judged to earn; `nil` when it was not.
     ///   - observationsAreConstant: whether no metric changed in the whole episode.
     /// - Returns: what happened, in order: alarms, and at most one change of stage.
     public mutating func episodeEnded(
-        policyReward: Double?, rulesReward: Double?, candidateEstimate: Estimate?,
+        policyReward: Double?, rulesReward: Double?, paired: PairedOutcome? = nil, candidateEstimate: Estimate?,
         observationsAreConstant: Bool = false,
         profile: Profile
     ) -> [Transition] {
@@ -151,6 +157,7 @@ public struct Lifecycle: Sendable, Equatable {
         }
         var candidateEstimate = candidateEstimate
         if let difference = candidateEstimate?.difference, rules.count > 0 { candidateEstimate?.mean = rules.mean + difference }
+        let isLosing = stage == .serving && paired.map { losses.add($0) } ?? false
         var events = alarms(policyReward ?? rulesReward, observationsAreConstant)
         // A constant world teaches nothing: no conclusion is drawn while an alarm stands.
         let isTrusted = repetitions + 1 < Self.constantEpisodes && !observationsAreConstant
@@ -162,7 +169,9 @@ public struct Lifecycle: Sendable, Equatable {
             case .online:
                 belowRules(deadBand: Self.onlineDeadBand) ?? judgedBelowRules(candidateEstimate)
                     ?? (isTrusted ? leaveOnline(candidateEstimate, profile, size) : nil)
-            case .serving: leaveServing(candidateEstimate, profile, size)
+            case .serving:
+                leaveServing(candidateEstimate, profile, size)
+                    ?? (isLosing ? demote(.losesToRules, threshold: rules.mean) : nil)
             }
         if let change { events.append(change) }
         return events
@@ -181,6 +190,7 @@ public struct Lifecycle: Sendable, Equatable {
     public mutating func versionChanged() {
         policy.removeAll()
         settled = RunningStatistics()
+        losses = PairedTest()
     }
 
     /// The rules are set otherwise from now on, and are judged to earn so much more by it.
@@ -310,6 +320,7 @@ public struct Lifecycle: Sendable, Equatable {
         stage = next
         policy.removeAll()
         settled = RunningStatistics()
+        losses = PairedTest()
         rulesInStage = 0
         return transition
     }
@@ -342,7 +353,8 @@ public struct Lifecycle: Sendable, Equatable {
 
     // MARK: Persistence
 
-    private static let version: UInt8 = 2
+    /// Version 2 had no paired test.
+    private static let version: UInt8 = 3
 
     public func encode(into writer: inout ByteWriter) {
         writer.write(Self.version)
@@ -357,10 +369,12 @@ public struct Lifecycle: Sendable, Equatable {
         writer.write(lastReward)
         writer.write(Int32(clamping: repetitions))
         writer.write(observationsWereConstant)
+        losses.encode(into: &writer)
     }
 
     public init(from reader: inout ByteReader) throws(ByteReader.Failure) {
-        guard try reader.integer(UInt8.self) == Self.version else { throw .malformed }
+        let version = try reader.integer(UInt8.self)
+        guard version == 2 || version == Self.version else { throw .malformed }
         let index = Int(try reader.integer(UInt8.self))
         guard index < Stage.allCases.count else { throw .malformed }
         stage = Stage.allCases[index]
@@ -374,6 +388,7 @@ public struct Lifecycle: Sendable, Equatable {
         lastReward = try reader.optionalDouble()
         repetitions = Int(try reader.integer(Int32.self))
         observationsWereConstant = try reader.bool()
+        if version == Self.version { losses = try PairedTest(from: &reader) }
         guard episodes >= 0, rulesInStage >= 0, demotions >= 0, repetitions >= 0 else { throw .malformed }
     }
 }

@@ -29,6 +29,8 @@ extension Lifecycle {
         case belowRules = "BelowRules"
         /// serving > offline: no single window shows it, but since it serves the policy has earned less than the rules.
         case steadilyBelowRules = "SteadilyBelowRules"
+        /// serving > offline: episode by episode it earned a little less than a replay of the same load says of the rules.
+        case losesToRules = "LosesToRules"
         /// online or serving > offline: its window is below the rules', and the judge, who compares both on the same
         /// recorded load, says that this is no accident.
         case judgedBelowRules = "JudgedBelowRules"

@@ -20,12 +20,15 @@ public struct ActivePolicy: Sendable {
     public var isHeld: Bool
     /// How rules and policy are set, from the next episode on; `nil` as the profile says.
     public var calibration: Calibration?
+    /// How well replays tell what was measured; `nil` before an episode was replayed.
+    public var agreement: ReplayAgreement?
 
     public init(
         stage: Stage, policy: Policy?, version: Int, explores: Bool, exploration: Float = 0, rulesReward: Double?,
         isHeld: Bool = false,
-        calibration: Calibration? = nil
+        calibration: Calibration? = nil, agreement: ReplayAgreement? = nil
     ) {
+        self.agreement = agreement
         self.isHeld = isHeld
         self.calibration = calibration
         self.stage = stage

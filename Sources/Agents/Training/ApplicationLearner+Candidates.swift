@@ -53,7 +53,7 @@ extension ApplicationLearner {
         guard rulesInStage >= first, (rulesInStage - first).isMultiple(of: Self.episodesBetweenReviews) else { return }
         let record = try record(source)
         guard CandidateEvaluator.isEnough(record.steps.count, source.profile) else { return }
-        guard let judge = judge(record, source.profile, seed) else {
+        guard !agreement.isPoor, let judge = judge(record, source.profile, seed) else {
             return try goOnTrial(source, &progress)
         }
         var judged = try readyCandidates(source).map { tuned($0, judge, source.profile) }
@@ -124,11 +124,13 @@ extension ApplicationLearner {
             record.steps, profile: profile, fixedCpu: calibrated.configuredCpu, calibration: calibrated.calibration, seed: seed)
     }
 
-    /// What the judge says, on the scale of what is measured: the rules' measured reward and the judged difference.
+    /// What the judge says, on the scale of what is measured: the rules' measured reward and the judged difference, less what
+    /// such differences were found to be too high by.
     func estimate(_ verdict: CandidateEvaluator.PairedComparison, explores: Bool) -> Lifecycle.Estimate? {
-        lifecycle.rulesReward.map {
+        let difference = verdict.difference - agreement.optimism
+        return lifecycle.rulesReward.map {
             Lifecycle.Estimate(
-                mean: $0 + verdict.difference, difference: verdict.difference, standardError: verdict.standardError, windows: verdict.windows,
+                mean: $0 + difference, difference: difference, standardError: verdict.standardError, windows: verdict.windows,
                 explores: explores)
         }
     }
@@ -142,7 +144,7 @@ extension ApplicationLearner {
         return record
     }
 
-    /// Without a judge only a trial can tell: greedily for a policy that came ready, learning for a clone.
+    /// Without a judge that can be believed only a trial can tell: greedily for a policy that came ready, learning for a clone.
     private mutating func goOnTrial(_ source: LearningSource, _ progress: inout Progress) throws {
         guard estimate == nil, let reward = lifecycle.rulesReward,
             rulesInStage >= max(2, source.profile.thresholds.window)
@@ -170,6 +172,12 @@ extension ApplicationLearner {
         }
         if version > 0, version != baseVersion {
             candidates.append(Candidate(policy: learner.policy, version: version, isReady: false))
+        }
+        // Before its first version, what serves workloads like this one: the judge says whether it fits here.
+        if latest == 0 {
+            candidates += source.neighbours().filter { $0.policy.shape == learner.shape }.map {
+                Candidate(policy: $0.policy, version: 0, isReady: true, diagnostics: ["neighbour": Double($0.application)])
+            }
         }
         return candidates
     }

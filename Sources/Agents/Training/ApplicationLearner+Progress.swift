@@ -17,7 +17,8 @@ extension ApplicationLearner {
         enum Reason: String {
             /// Offline: the best candidate there is; whether that is enough is the lifecycle's to decide.
             case best = "BestCandidate"
-            /// Offline: the application cannot be identified from its metrics, so that only a trial can tell.
+            /// Offline: the application cannot be identified from its metrics, or its replays are far from what was measured, so
+            /// that only a trial can tell.
             case unjudged = "CannotBeJudged"
             /// Online: an update that acts from now on.
             case accepted = "BetterThanActing"

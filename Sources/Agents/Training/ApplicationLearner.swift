@@ -73,6 +73,8 @@ struct ApplicationLearner: Sendable {
     var rulesInStage = 0
     /// The candidate as it was judged last; `nil` before.
     var estimate: Lifecycle.Estimate?
+    /// How well replays tell what was measured.
+    var agreement = ReplayAgreement()
     /// Reported mean step rewards of the rules' last episodes: what is shown beside the policy's. The lifecycle goes by
     /// the objective.
     private var reportedRules = RewardWindow()
@@ -148,9 +150,11 @@ struct ApplicationLearner: Sendable {
             || (lifecycle.stage == .serving
                 && (isDaily || summary.number.isMultiple(of: Self.episodesBetweenInspections)))
         if isReviewed { try inspect(source, seed: UInt64(summary.number), isDaily: isDaily, &progress) }
+        let rulesValue = try rulesValue(with: summary, value, source)
+        let paired = try pair(summary, measured: summary.controller == .policy ? value : rulesValue, source)
         let changes = lifecycle.episodeEnded(
             policyReward: summary.controller == .policy ? value : nil,
-            rulesReward: try rulesValue(with: summary, value, source).map { summary.controller == .policy ? $0 : $0 + gain },
+            rulesReward: rulesValue.map { summary.controller == .policy ? $0 : $0 + gain }, paired: paired,
             candidateEstimate: lifecycle.stage == .serving && !isReviewed ? nil : estimate, profile: profile)
         progress.transitions += changes
         if let change = changes.first(where: { !$0.isAlarm }) { enter(change) }
@@ -231,11 +235,12 @@ struct ApplicationLearner: Sendable {
         pending.removeAll()
         rulesInStage = 0
         if change.to == .serving { goodVersion = version }
-        // Who leaves service, or goes back to the rules, does so because something changed; unless it was the judge who
-        // found it on this very record, which then is what the next candidate has to prove itself on.
+        // Who leaves service, or goes back to the rules, does so because something changed; unless a replay of this very record
+        // showed it, which then is what the next candidate has to prove itself on.
         if change.from == .serving || change.to == .offline {
-            if change.reason != .judgedBelowRules {
+            if change.reason != .judgedBelowRules, change.reason != .losesToRules {
                 recent.removeAll()
+                agreement = ReplayAgreement()
                 calibrated.searched = 0
                 calibrated.failed = 0
                 calibrated.hasSeenDay = false
@@ -327,6 +332,7 @@ struct ApplicationLearner: Sendable {
         calibrated.encode(into: &writer)
         writer.write(estimate?.difference)
         writer.write(algorithm.rawValue)
+        agreement.encode(into: &writer)
         return writer.bytes
     }
 
@@ -375,6 +381,8 @@ struct ApplicationLearner: Sendable {
             guard let named = Profile.Algorithm(rawValue: try reader.string()) else { throw ByteReader.Failure.malformed }
             algorithm = named
         }
+        // ... and those of before the paired test here.
+        if !reader.isAtEnd { agreement = try ReplayAgreement(from: &reader) }
         if let optimizer = saved.optimizer {
             learner = try algorithm.learner(decoding: optimizer, weights: version > 0 ? try model(version) : nil)
         } else {

@@ -13,6 +13,15 @@ struct LearningSource {
     var store: any EpisodeStore
     /// Whether the server stops: what is being learned will be thrown away, and learned again after the next start.
     var isStopping: @Sendable () -> Bool = { false }
+    /// What serves the workloads that are most like this one, the nearest first; looked up when a candidate is wanted.
+    var neighbours: @Sendable () -> [Neighbour] = { [] }
+
+    /// Another application of this server, and what proved itself there.
+    struct Neighbour: Sendable {
+        var application: Int64
+        var policy: Policy
+    }
+
     /// Episodes of practice a day of an application that is served.
     var dailyPractice: Int
     /// Steps of other controllers that are looked at.
@@ -25,9 +34,10 @@ struct LearningSource {
     /// - Parameter budget: CPU that learning on may take, in milliseconds an hour.
     init(
         application: Int64, profile: Profile, base: Policy?, store: any EpisodeStore, budget: Double,
-        isStopping: @escaping @Sendable () -> Bool = { false }
+        isStopping: @escaping @Sendable () -> Bool = { false }, neighbours: @escaping @Sendable () -> [Neighbour] = { [] }
     ) {
         self.isStopping = isStopping
+        self.neighbours = neighbours
         dailyPractice = Int(max(0, budget * 24 - Self.calibrationCost) / Self.practiceCost)
         self.application = application
         self.profile = profile

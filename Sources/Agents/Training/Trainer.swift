@@ -111,7 +111,8 @@ public final class Trainer: Sendable {
         ActivePolicy(
             stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
             explores: learner.explores, exploration: learner.exploration, rulesReward: learner.reportedRulesReward, isHeld: learner.lifecycle.isHeld,
-            calibration: learner.calibrated.calibration)
+            calibration: learner.calibrated.calibration,
+            agreement: learner.agreement.isEmpty ? nil : learner.agreement)
     }
 
     // MARK: On a trainer's thread
@@ -207,7 +208,23 @@ public final class Trainer: Sendable {
     private func source(of agent: Agent, _ profile: Profile) -> LearningSource {
         LearningSource(
             application: agent.id, profile: profile, base: base(for: agent), store: store,
-            budget: budget, isStopping: { [queue] in queue.isClosed })
+            budget: budget, isStopping: { [queue] in queue.isClosed },
+            neighbours: { [self] in profile.meta ? neighbours(of: agent) : [] })
+    }
+
+    private static let neighboursMax = 2
+    /// Most of the nearest may act by the base policy, which is a candidate in any case.
+    private static let neighboursAsked = 16
+
+    /// What serves the workloads nearest to `agent`'s.
+    private func neighbours(of agent: Agent) -> [LearningSource.Neighbour] {
+        let found = embeddings.alike(agent.id, limit: Self.neighboursAsked).lazy.compactMap { [self] id -> LearningSource.Neighbour? in
+            guard let active = table.activePolicy(of: id), active.stage == .serving, let policy = active.policy,
+                policy.parameters != base?.parameters
+            else { return nil }
+            return LearningSource.Neighbour(application: id, policy: policy)
+        }
+        return Array(found.prefix(Self.neighboursMax))
     }
 
     /// The base policy acts where it may, and where the application's learner could go on from it.
