@@ -101,7 +101,7 @@ import Testing
     }
 
     /// Mean step values (the objective's cost, negative) of episodes in the true simulator, the first one left out.
-    private static func play(
+    static func play(
         _ policy: Policy?, _ application: SyntheticApplication, _ load: [Double], _ profile: Profile, seed: UInt64
     ) -> [Double] {
         var cluster = Cluster(application: application, profile: profile, seed: seed)
@@ -236,7 +236,7 @@ import Testing
 }
 
 /// The rules at work in the true simulator, as the service would have recorded them.
-private struct Recording {
+struct Recording {
     var steps: [RecordedStep] = []
     var episodes: [Episode] = []
 
