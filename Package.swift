@@ -89,7 +89,7 @@ let package = Package(
         .executableTarget(
             name: "aware",
             dependencies: [
-                "Service", "Agents", "API", "Base", "ClusterModel", "Deciding", "Experiments", "Store", "HTTPServer", "BasePolicy", "Recommender", "Scaling", "Learning", "Neural",
+                "Service", "Agents", "API", "Base", "ClusterModel", "Deciding", "Experiments", "Store", "HTTPServer", "BasePolicy", "Operations", "Recommender", "Scaling", "Learning", "Neural",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

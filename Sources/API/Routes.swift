@@ -11,6 +11,7 @@ public enum Routes {
         HistoryRoutes.register(on: &router, api)
         SeriesRoute.register(on: &router, api)
         ControlRoutes.register(on: &router, api)
+        MoveRoutes.register(on: &router, api)
         TrainingRoutes.register(on: &router, api)
         BatchRoute.register(on: &router, api)
         RecommendationRoute.register(on: &router, api)

@@ -25,6 +25,8 @@ final class WorkLanes: Sendable {
 
     /// Carries what changes things. The database may be written here.
     let urgent = DispatchQueue(label: "aware.api.urgent", qos: .userInitiated)
+    /// For what takes seconds and must be in nobody's way.
+    let moves = DispatchQueue(label: "aware.api.moves", qos: .utility)
     private let reads = [DispatchQueue(label: "aware.api.reads-0"), DispatchQueue(label: "aware.api.reads-1")]
     private let state = Mutex(State())
 
@@ -74,7 +76,7 @@ final class WorkLanes: Sendable {
 
     /// Waits for what has begun, and for what waits.
     func finish() async {
-        for queue in [urgent] + reads {
+        for queue in [moves, urgent] + reads {
             await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
         }
     }

@@ -105,6 +105,10 @@ public struct ByteReader: Sendable {
     @inlinable
     public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
+    /// Bytes that were read.
+    @inlinable
+    public var position: Int { offset }
+
     @inlinable
     public var isAtEnd: Bool { offset == bytes.count }
 

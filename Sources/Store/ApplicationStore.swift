@@ -9,12 +9,25 @@ import Synchronization
 extension Database {
     public func applications() throws -> [StoredApplication] {
         try pool.read { db in
-            try Row.fetchAll(db, sql: "SELECT *, \(RowChecksums.isSound("application")) AS isSound FROM application ORDER BY id").map {
-                StoredApplication(
-                    id: $0["id"], name: $0["name"], profile: $0["profile"], revision: $0["revision"],
-                    created: $0["created"], isSound: $0["isSound"])
-            }
+            try Row.fetchAll(db, sql: Self.selectApplications + " ORDER BY application.id").map(Self.application)
         }
+    }
+
+    /// A damaged row of `moved` is a damaged application: it would decide otherwise than it should.
+    static let selectApplications = """
+        SELECT application.*, number, seed, shift, seal.application IS NOT NULL AS isSealed,
+            \(RowChecksums.isSound("application"))
+                AND (moved.application IS NULL OR \(RowChecksums.isSound("moved"))) AS isSound
+        FROM application LEFT JOIN moved ON moved.application = application.id
+            LEFT JOIN seal ON seal.application = application.id
+        """
+
+    static func application(_ row: Row) -> StoredApplication {
+        let number: Int64? = row["number"]
+        return StoredApplication(
+            id: row["id"], name: row["name"], profile: row["profile"], revision: row["revision"], created: row["created"],
+            origin: number.map { Origin(number: $0, seed: UInt64(bitPattern: row["seed"] as Int64), shift: row["shift"]) },
+            isSealed: row["isSealed"], isSound: row["isSound"])
     }
 
     /// Inserts a new application and returns its id.
@@ -88,7 +101,7 @@ extension Database {
         try pool.read { try Self.lastDecision(of: application, in: $0) }
     }
 
-    private static func lastDecision(of application: Int64, in db: GRDB.Database) throws -> Int64 {
+    static func lastDecision(of application: Int64, in db: GRDB.Database) throws -> Int64 {
         try Int64.fetchOne(
             db,
             sql: """

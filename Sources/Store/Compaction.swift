@@ -37,8 +37,10 @@ extension Database {
             count += part.reduce(0) { $0 + $1.0.entries.count }
         }
         var next = first
-        while next <= last {
-            let from = next
+        // From row to row: the numbers of an application that came from elsewhere have wide gaps.
+        while let from = try pool.read({ try Int64.fetchOne($0, sql: "SELECT min(seq) FROM decision WHERE seq >= ?", arguments: [next]) }),
+            from <= last
+        {
             guard try slice({ db -> Bool? in
                 try db.execute(
                     sql: """
@@ -48,7 +50,7 @@ extension Database {
                         """, arguments: [from, from + Self.rowsPerSlice])
                 return true
             }) != nil else { return nil }
-            next += Self.rowsPerSlice
+            next = from + Self.rowsPerSlice
         }
         return count
     }

@@ -73,6 +73,8 @@ public final class Database: Sendable {
         var mark: HighWaterMark?
         var loss: StorageLoss?
         var startNotice: String?
+        /// Applications that are just being added, slice by slice.
+        var arriving: Set<Int64> = []
     }
 
     let state = Mutex(State())
@@ -132,6 +134,7 @@ public final class Database: Sendable {
             try keepChecksums(on: connections)
             try checkPages()
             try openMark()
+            try dropUnfinished()
             scheduleDeletions()
         } catch let error as DatabaseError
             where error.resultCode == .SQLITE_NOTADB || error.resultCode == .SQLITE_CORRUPT

@@ -50,23 +50,28 @@ public enum Doctor {
             defer { try? queue.close() }
             try queue.read { db in
                 guard try db.tableExists("grdb_migrations") else { throw Backup.Failure.notOurs(path) }
-                findings.damage += try String.fetchAll(db, sql: "PRAGMA integrity_check(\(limit))").filter { $0 != "ok" }
-                    .map { "pages: \($0)" }
-                if try db.tableExists("highest") {
-                    findings.damage += try RowChecksums.damage(in: db, limit: limit)
-                } else {
-                    findings.notes.append("It is from before there were checksums; the next start of a server adds them.")
-                }
-                findings.applications = try Int.fetchOne(db, sql: "SELECT count(*) FROM application") ?? 0
-                findings.episodes = try Int.fetchOne(db, sql: "SELECT count(*) FROM episode") ?? 0
-                try examineDecisions(db, &findings)
-                if try db.tableExists("decisionBlock") { try examineBlocks(db, &findings) }
+                try examine(db, &findings)
                 if let mark { try compare(mark, db, &findings) }
             }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_CORRUPT || error.resultCode == .SQLITE_NOTADB {
             findings.damage.append("\(error.message ?? "it is not an SQLite database")")
         }
         return findings
+    }
+
+    /// Checks everything within a database.
+    static func examine(_ db: GRDB.Database, _ findings: inout Findings) throws {
+        findings.damage += try String.fetchAll(db, sql: "PRAGMA integrity_check(\(limit))").filter { $0 != "ok" }
+            .map { "pages: \($0)" }
+        if try db.tableExists("highest") {
+            findings.damage += try RowChecksums.damage(in: db, limit: limit)
+        } else {
+            findings.notes.append("It is from before there were checksums; the next start of a server adds them.")
+        }
+        findings.applications = try Int.fetchOne(db, sql: "SELECT count(*) FROM application") ?? 0
+        findings.episodes = try Int.fetchOne(db, sql: "SELECT count(*) FROM episode") ?? 0
+        try examineDecisions(db, &findings)
+        if try db.tableExists("decisionBlock") { try examineBlocks(db, &findings) }
     }
 
     /// Every decision's stored form, and its link to the one before.

@@ -65,18 +65,22 @@ extension Database {
 
     /// Every application's embedding.
     public func embeddings() throws -> [Int64: WorkloadEmbedding] {
-        try pool.read { db in
-            var all: [Int64: WorkloadEmbedding] = [:]
-            for row in try Row.fetchAll(db, sql: "SELECT * FROM embedding") {
-                let bytes: Data = row["vector"]
-                let vector = stride(from: 0, to: bytes.count - bytes.count % 4, by: 4).map { offset in
-                    bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: Float.self) }
-                }
-                all[row["application"]] = WorkloadEmbedding(
-                    encoder: row["encoder"], vector: vector, episodes: row["episodes"], episode: row["episode"],
-                    created: row["created"])
+        try pool.read { try Self.embeddings(in: $0) }
+    }
+
+    /// - Parameter application: only its own.
+    static func embeddings(in db: GRDB.Database, of application: Int64? = nil) throws -> [Int64: WorkloadEmbedding] {
+        var all: [Int64: WorkloadEmbedding] = [:]
+        let sql = "SELECT * FROM embedding WHERE ?1 IS NULL OR application = ?1"
+        for row in try Row.fetchAll(db, sql: sql, arguments: [application]) {
+            let bytes: Data = row["vector"]
+            let vector = stride(from: 0, to: bytes.count - bytes.count % 4, by: 4).map { offset in
+                bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: Float.self) }
             }
-            return all
+            all[row["application"]] = WorkloadEmbedding(
+                encoder: row["encoder"], vector: vector, episodes: row["episodes"], episode: row["episode"],
+                created: row["created"])
         }
+        return all
     }
 }

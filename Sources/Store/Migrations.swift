@@ -16,6 +16,7 @@ enum Migrations {
         ("m0008_integrity", PackageResources.m0008_integrity_sql),
         ("m0009_blocks", PackageResources.m0009_blocks_sql),
         ("m0010_bill", PackageResources.m0010_bill_sql),
+        ("m0011_move", PackageResources.m0011_move_sql),
     ]
 
     /// Who wrote a database.

@@ -71,21 +71,24 @@ extension Database: EpisodeStore {
 
     /// Equal weights are stored once.
     private static func insert(_ model: ModelVersion, into db: GRDB.Database) throws {
-        let weights = Data(model.weights)
-        let stored = "FROM weights WHERE substr(bytes, -8) = substr(:weights, -8) AND bytes = :weights"
-        try db.execute(
-            sql: "INSERT INTO weights (bytes) SELECT :weights WHERE NOT EXISTS (SELECT 1 \(stored))",
-            arguments: ["weights": weights])
         try db.execute(
             sql: """
                 INSERT INTO model (application, version, parent, created, algorithm, episode, diagnostics, weights)
-                SELECT :application, :version, :parent, :created, :algorithm, :episode, :diagnostics, id \(stored)
+                VALUES (:application, :version, :parent, :created, :algorithm, :episode, :diagnostics, :weights)
                 """,
             arguments: [
                 "application": model.application, "version": model.version, "parent": model.parent,
                 "created": model.created, "algorithm": model.algorithm, "episode": model.episode,
-                "diagnostics": try json(model.diagnostics), "weights": weights,
+                "diagnostics": try json(model.diagnostics), "weights": weights(Data(model.weights), in: db),
             ])
+    }
+
+    /// The number of these weights, added unless they are there.
+    static func weights(_ bytes: Data, in db: GRDB.Database) throws -> Int64 {
+        let stored = "SELECT id FROM weights WHERE substr(bytes, -8) = substr(?1, -8) AND bytes = ?1"
+        if let id = try Int64.fetchOne(db, sql: stored, arguments: [bytes]) { return id }
+        try db.execute(sql: "INSERT INTO weights (bytes) VALUES (?)", arguments: [bytes])
+        return db.lastInsertedRowID
     }
 
     public func model(of application: Int64, version: Int) throws -> ModelVersion? {

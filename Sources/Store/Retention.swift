@@ -75,11 +75,17 @@ extension Database {
 
     func finishDeletions() throws {
         while let (application, last) = try pool.read({ db in
-            try Row.fetchOne(db, sql: "SELECT application, last FROM deletion LIMIT 1").map { ($0[0] as Int64, $0[1] as Int64) }
+            // Rows of an application that is just arriving look like those of one that was deleted.
+            let arriving = state.withLock { $0.arriving }
+            return try Row.fetchAll(db, sql: "SELECT application, last FROM deletion").lazy.map { ($0[0] as Int64, $0[1] as Int64) }
+                .first { !arriving.contains($0.0) }
         }) {
-            var next = try pool.read { try Int64.fetchOne($0, sql: "SELECT min(seq) FROM decision") } ?? last + 1
-            while next <= last {
-                let (from, to) = (next, next + Self.sliceDecisions)
+            var next = Int64.min
+            // From row to row: the numbers of an application that came from elsewhere have wide gaps.
+            while let from = try pool.read({ try Int64.fetchOne($0, sql: "SELECT min(seq) FROM decision WHERE seq >= ?", arguments: [next]) }),
+                from <= last
+            {
+                let to = from + Self.sliceDecisions
                 let done = try slice { db -> Bool? in
                     try db.execute(
                         sql: "DELETE FROM decision WHERE seq >= ? AND seq < ? AND application = ?",

@@ -28,6 +28,7 @@ enum RowChecksums {
                 "application", "mode", "modeReason", "approvedReplicas", "approvedCpu", "approvedMemory", "episodeEnded",
             ]
         ),
+        ("moved", ["application", "number", "seed", "shift"]),
     ]
 
     private static func expression(_ table: (name: String, columns: [String]), of row: String = "") -> String {
@@ -74,7 +75,9 @@ enum RowChecksums {
 
     /// For rows from before there were checksums.
     static func complete(_ db: GRDB.Database) throws {
-        for table in tables { try db.execute(sql: "UPDATE \(table.name) SET sum = \(expression(table)) WHERE sum IS NULL") }
+        for table in tables where try db.tableExists(table.name) {
+            try db.execute(sql: "UPDATE \(table.name) SET sum = \(expression(table)) WHERE sum IS NULL")
+        }
     }
 
     private static func isKeyedTwice(_ table: String) -> Bool { table == "episode" || table == "model" }
@@ -82,7 +85,7 @@ enum RowChecksums {
     /// A sentence for every damaged row, at most `limit`.
     static func damage(in db: GRDB.Database, limit: Int) throws -> [String] {
         var found: [String] = []
-        for table in tables {
+        for table in tables where try db.tableExists(table.name) {
             let keys = table.columns.prefix(isKeyedTwice(table.name) ? 2 : 1)
             let rows = try Row.fetchAll(
                 db,
@@ -107,18 +110,17 @@ struct Checksum {
     }
     mutating func add(_ byte: UInt8) { add(UInt64(byte)) }
     mutating func add(_ value: Int64) { add(UInt64(bitPattern: value)) }
-    mutating func add(_ bytes: [UInt8]) {
-        add(UInt64(bytes.count))
-        bytes.withUnsafeBytes { raw in
-            var offset = 0
-            while offset + 8 <= raw.count {
-                add(raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-                offset += 8
-            }
-            while offset < raw.count {
-                add(UInt64(raw[offset]))
-                offset += 1
-            }
+    mutating func add(_ bytes: [UInt8]) { bytes.withUnsafeBytes { add($0) } }
+    mutating func add(_ raw: UnsafeRawBufferPointer) {
+        add(UInt64(raw.count))
+        var offset = 0
+        while offset + 8 <= raw.count {
+            add(raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            offset += 8
+        }
+        while offset < raw.count {
+            add(UInt64(raw[offset]))
+            offset += 1
         }
     }
 }

@@ -1,4 +1,4 @@
-// `aware export`: an application from a running server: every decision as JSON lines or CSV, or all that another server needs.
+// `aware export`: an application from a running server: every decision as JSON lines or CSV, or all that there is of it.
 
 import ArgumentParser
 import Foundation
@@ -10,8 +10,8 @@ struct ExportCommand: ParsableCommand {
         commandName: "export", abstract: "Write all decisions of an application, oldest first, as JSON lines or CSV.",
         discussion: """
             Reads from a running server, page by page, decisions with their observations and explanations. The CSV form is \
-            what `aware replay` reads. The form bundle is one JSON document with profile, acting weights and experience, for \
-            `aware import` on another server. `aware backup` copies everything instead.
+            what `aware replay` reads. The form bundle is the whole application, for `aware import` on another server: seal it \
+            first (--seal), so that nothing is decided here that would not go with it. `aware backup` copies everything instead.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case jsonl, csv, bundle }
@@ -19,6 +19,7 @@ struct ExportCommand: ParsableCommand {
     @Argument(help: "The application.") var application: String
     @OptionGroup var running: RunningServerOptions
     @Option(help: "jsonl, csv or bundle.") var format = Format.jsonl
+    @Option(help: "Seal it before, for this reason: it decides nothing here any more. Needs a token with the scope admin.") var seal: String?
     @OptionGroup var target: OutputOptions
 
     private static let page = 500
@@ -27,29 +28,30 @@ struct ExportCommand: ParsableCommand {
         "desiredReplicas", "desiredCpu", "desiredMemory", "episode", "step", "stage", "source", "modelVersion", "reason", "reward", "id",
     ]
 
+    func validate() throws {
+        guard seal == nil || format == .bundle else { throw ValidationError("--seal goes with --format bundle.") }
+    }
+
     func run() throws {
         let lines: [String]
         do {
             let reader = try running.reader()
-            lines = try format == .bundle ? [bundle(reader)] : read(reader)
+            if format == .bundle { return try exportBundle(reader) }
+            lines = try read(reader)
         } catch let failure as ServerReader.Failure {
             throw CommandFailure(failure.description)
         }
         let heading = format == .csv ? [Self.columns.joined(separator: ",")] : []
         guard try target.write((heading + lines.reversed()).joined(separator: "\n") + "\n") else { return }
-        print("\(target.output): " + (format == .bundle ? application : "\(lines.count) decisions of \(application)"))
+        print("\(target.output): \(lines.count) decisions of \(application)")
     }
 
-    private func bundle(_ reader: ServerReader) throws -> String {
+    private func exportBundle(_ reader: ServerReader) throws {
         let path = "/v1/applications/\(RunningServerOptions.encoded(application))"
-        let document = try reader.get(path)
-        let version = document["status"]?["modelVersion"]?.integer ?? 0
-        let weights = version > 0 ? try reader.get("\(path)/models/\(version)/weights") : .null
-        let decisions: [JSON] = try decisions(reader) { $0 }
-        return JSON.object([
-            "format": .string(ApplicationBundle.format), "application": .string(application), "profile": document["profile"] ?? [:],
-            "weights": weights, "transitions": .array(ApplicationBundle.transitions(decisions.reversed())),
-        ]).text
+        if let seal { _ = try reader.send("PUT", path + "/seal", JSON.object(["reason": .string(seal)]).text) }
+        let bundle = try reader.bytes(path + "/export")
+        guard try target.write(Data(bundle)) else { return }
+        print("\(target.output): \(application), \(bundle.count) bytes" + (seal == nil ? "" : "; it is sealed now"))
     }
 
     /// Every decision as a line, newest first.

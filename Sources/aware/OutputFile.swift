@@ -14,13 +14,16 @@ struct OutputOptions: ParsableArguments {
     }
 
     /// - Returns: whether it went to a file, of which something may be said.
-    func write(_ text: String) throws -> Bool {
+    func write(_ text: String) throws -> Bool { try write(Data(text.utf8)) }
+
+    /// - Returns: whether it went to a file, of which something may be said.
+    func write(_ data: Data) throws -> Bool {
         if output == "-" {
-            FileHandle.standardOutput.write(Data(text.utf8))
+            FileHandle.standardOutput.write(data)
             return false
         }
         do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
+            try data.write(to: URL(fileURLWithPath: output), options: .atomic)
         } catch {
             throw CommandFailure("--output \(output): the file cannot be written (\(error.localizedDescription)).")
         }

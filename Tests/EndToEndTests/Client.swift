@@ -9,7 +9,8 @@ struct Answer {
     var status: Int
     /// Lower-case names.
     var headers: [String: String]
-    var body: String
+    var bytes: [UInt8]
+    var body: String { String(decoding: bytes, as: UTF8.self) }
 
     /// The body as JSON.
     var json: JSON { get throws { try JSON(body) } }
@@ -53,8 +54,10 @@ final class Client {
         return text + "\r\n" + (body ?? "")
     }
 
-    func send(_ text: String) async throws {
-        var rest = Array(text.utf8)[...]
+    func send(_ text: String) async throws { try await send(bytes: Array(text.utf8)) }
+
+    func send(bytes: [UInt8]) async throws {
+        var rest = bytes[...]
         let deadline = ContinuousClock.now + .seconds(10)
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -96,6 +99,12 @@ final class Client {
         return try await receive()
     }
 
+    func put(_ path: String, bytes: [UInt8]) async throws -> Answer {
+        let head = "PUT \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\nContent-Length: \(bytes.count)\r\n\r\n"
+        try await send(bytes: Array(head.utf8) + bytes)
+        return try await receive()
+    }
+
     func get(_ path: String) async throws -> Answer { try await send("GET", path) }
 
     func post(_ path: String, _ body: String) async throws -> Answer { try await send("POST", path, body) }
@@ -119,10 +128,10 @@ final class Client {
         }
         let length = headers["content-length"].flatMap { Int($0) } ?? 0
         guard received.count - end.upperBound >= length else { return nil }
-        let body = String(decoding: received[end.upperBound..<end.upperBound + length], as: UTF8.self)
+        let body = Array(received[end.upperBound..<end.upperBound + length])
         received.removeFirst(end.upperBound + length)
         return Answer(
             status: lines[0].split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0, headers: headers,
-            body: body)
+            bytes: body)
     }
 }

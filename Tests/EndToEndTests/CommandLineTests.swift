@@ -42,7 +42,7 @@ import Testing
         (["train", "--plot", "/proc/x"], 1, "--plot /proc/x: the folder cannot be made"),
         (["evaluate", "--traces", "/nowhere"], 1, "--traces /nowhere: there is no .csv file."),
         (["evaluate", "--arms", "nobody"], 1, "--arms: there is no arm nobody. Known: random, static"),
-        (["import", "/etc/passwd"], 1, "/etc/passwd: no bundle; `aware export APP --format bundle` writes one."),
+        (["import", "/etc/passwd"], 1, "/etc/passwd: this is no application of aware; GET .../export and `aware export --format bundle` give one."),
         (["doctor", "--data", "/nowhere"], 1, "There is no database /nowhere/aware.sqlite."),
     ]) func whatIsWrongIsSaidInOneLine(_ arguments: [String], _ status: Int, _ words: String) async throws {
         let result = try await Self.run(arguments)
@@ -102,11 +102,11 @@ import Testing
             #expect(export.status == 0, "\(export.output)")
             let lines = try String(contentsOfFile: folder + "/out.csv", encoding: .utf8).split(separator: "\n")
             #expect(lines.count == 6 && lines[0].hasPrefix("time,requestRate,"))
-            // To another server, under another name: profile and experience.
-            let bundle = try await Self.run(["export", "shop-web", "--format", "bundle", "--output", folder + "/bundle.json"] + address)
+            // To another server, or here under another name: all that there is of it.
+            let bundle = try await Self.run(["export", "shop-web", "--format", "bundle", "--output", folder + "/shop-web.aware"] + address)
             #expect(bundle.status == 0, "\(bundle.output)")
-            let imported = try await Self.run(["import", folder + "/bundle.json", "--name", "shop-copy"] + address)
-            #expect(imported.status == 0 && imported.output.contains("shop-copy: its profile, "), "\(imported.output)")
+            let imported = try await Self.run(["import", folder + "/shop-web.aware", "--name", "shop-copy"] + address)
+            #expect(imported.status == 0 && imported.output == "shop-copy: here, with 5 decisions\n", "\(imported.output)")
             #expect(try await client.get("/v1/applications/shop-copy").status == 200)
             let tail = try RunningProgram("aware", ["tail", "--lines", "2", "--interval", "0.2"] + address)
             for _ in 0..<100 where !tail.output.contains("shop-web") {

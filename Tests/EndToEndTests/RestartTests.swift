@@ -5,15 +5,15 @@ import HTTPServer
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct RestartTests {
-    private static let path = "/v1/applications/shop-web"
+    static let path = "/v1/applications/shop-web"
     private static let steps = 90
     /// Short episodes and a short window, so that every stage and a version happen within the run.
-    private static func profile(meta: Bool) -> String {
-        #"{"episodeSteps": 4, "thresholds": {"window": 3, "online": 0.01}, "guards": {"stabilizationDownSeconds": 180}, "meta": \#(meta)}"#
+    static func profile(meta: Bool, _ more: String = "") -> String {
+        #"{"episodeSteps": 4, "thresholds": {"window": 3, "online": 0.01}, "guards": {"stabilizationDownSeconds": 180}, "meta": \#(meta)\#(more)}"#
     }
 
     /// Time and everything else about a step follows from its number and the allocation before it.
-    private static func observation(_ step: Int, replicas: Int) -> String {
+    static func observation(_ step: Int, replicas: Int) -> String {
         let load = 100 + 80 * sin(Double(step) / 7) + 15 * sin(Double(step) * 1.7)
         let cpu = min(1.4, load / 60 / Double(replicas))
         let seconds = 1_780_000_000 + 60 * step
@@ -26,11 +26,11 @@ import Testing
     }
 
     /// Decisions `steps`, each after everything before it was learned from; returns their bodies.
-    private static func run(
-        _ steps: Range<Int>, _ address: ListenAddress, meta: Bool, replicas: inout Int
+    static func run(
+        _ steps: Range<Int>, _ address: ListenAddress, meta: Bool, more: String = "", replicas: inout Int
     ) async throws -> [String] {
         let client = try Client(address)
-        if steps.lowerBound == 0 { _ = try await client.send("PUT", path, profile(meta: meta)) }
+        if steps.lowerBound == 0 { _ = try await client.send("PUT", path, profile(meta: meta, more)) }
         var bodies: [String] = []
         for step in steps {
             let answer = try await client.post(path + "/decisions", observation(step, replicas: replicas))
@@ -46,7 +46,7 @@ import Testing
         return bodies
     }
 
-    private static let views = [
+    static let views = [
         path + "/rewards", path + "/episodes", path + "/decisions?limit=500", path + "/models", path,
         "/v1/applications",
     ]

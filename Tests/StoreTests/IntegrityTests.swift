@@ -111,13 +111,14 @@ import Testing
                                 application: id, version: 1, parent: 0, created: 1, algorithm: "ppo", episode: 1, diagnostics: [:],
                                 weights: Array(repeating: 5, count: 64))
                         ], events: []))
+                try database.write { try $0.execute(sql: "INSERT INTO moved (application, number, seed, shift) VALUES (?, 7, 1, 0)", arguments: [id]) }
                 try database.shutDown()
                 #expect(try Doctor.examine(folder: folder).damage == [])
                 let path = folder + "/aware.sqlite"
                 let changes = [
                     "application": "created = created + 1", "agentState": "state = zeroblob(length(state))", "trainerState": "state = x'0103'",
                     "trainerOptimizer": "bytes = x'04'", "episode": "violations = 0.75", "model": "algorithm = 'qpo'", "pin": "replicas = 4",
-                    "control": "episodeEnded = 9",
+                    "control": "episodeEnded = 9", "moved": "shift = 5",
                 ]
                 #expect(Set(changes.keys) == Set(RowChecksums.tables.map(\.name)))
                 let whole = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -129,7 +130,7 @@ import Testing
                     #expect(!damage.isEmpty && damage.allSatisfy { $0.hasPrefix(table + ":") }, "\(table): \(damage)")
                     let opened = try Store.Database(folder: folder)
                     switch table {
-                    case "application": #expect(try opened.applications()[0].isSound == false)
+                    case "application", "moved": #expect(try opened.applications()[0].isSound == false)
                     case "agentState": #expect(throws: StoredDamage.self) { try opened.agent(of: id, last: 12) }
                     case "trainerState", "trainerOptimizer":
                         #expect(throws: StoredDamage.self) { try opened.trainerState(of: id) }

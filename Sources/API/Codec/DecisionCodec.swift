@@ -9,12 +9,12 @@ enum DecisionCodec {
     /// - Parameter withObservation: what was observed too. Whoever asks for a decision has just sent it; whoever reads
     ///   the history has not.
     static func write(
-        _ decision: Decision, application: String, withObservation: Bool = false, to json: inout JSONWriter
+        _ decision: Decision, of agent: Agent, withObservation: Bool = false, to json: inout JSONWriter
     ) {
         json.openObject()
         if decision.seq > 0 {
             json.member("id", capacity: DecisionID.length) {
-                DecisionID.write(time: decision.time, seq: decision.seq, into: $0)
+                DecisionID.write(time: decision.time, seq: decision.seq &- (agent.origin?.shift ?? 0), into: $0)
                 return DecisionID.length
             }
         } else {
@@ -22,7 +22,7 @@ enum DecisionCodec {
             json.null("id")
         }
         if let clientID = decision.clientID { json.member("clientId", clientID) }
-        json.member("application", application)
+        json.member("application", agent.name)
         json.member("time", capacity: Timestamp.lengthMax) { Timestamp.write(decision.time, into: $0) }
         json.member("stage", decision.stage.rawValue)
         json.member("source", decision.source.rawValue)

@@ -74,7 +74,7 @@ enum ApplicationRoutes {
         }
     }
 
-    private static func describe(_ agent: Agent, _ api: APIContext) throws -> [UInt8] {
+    static func describe(_ agent: Agent, _ api: APIContext) throws -> [UInt8] {
         let status = StatusCodec.members(
             agent, try api.figures.figures(of: agent, api.store), try StatusCodec.overrides(of: agent, api), api)
         var json = JSONWriter()

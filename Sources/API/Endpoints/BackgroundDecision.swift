@@ -8,15 +8,15 @@ import Operations
 enum BackgroundDecision {
     /// The protocol in which a decision is answered.
     struct Form: Sendable {
-        var write: @Sendable (_ decision: Decision, _ application: String) -> [UInt8]
+        var write: @Sendable (_ decision: Decision, _ agent: Agent) -> [UInt8]
         /// What becomes of a problem.
         var refuse: @Sendable (ResponseBytes) -> ResponseBytes = { $0 }
     }
 
     /// aware's own form.
-    static let json = Form { decision, application in
+    static let json = Form { decision, agent in
         var json = JSONWriter(reserving: 1024)
-        DecisionCodec.write(decision, application: application, to: &json)
+        DecisionCodec.write(decision, of: agent, to: &json)
         return json.bytes
     }
 
@@ -28,7 +28,7 @@ enum BackgroundDecision {
             let agent = try api.decide.agent(for: asked, of: name)
             switch api.decide.decide(asked, by: agent, in: &api.backgroundLoop.decisions) {
             case .decided(let decision, let closed):
-                let answer = ResponseBytes(body: form.write(decision, name))
+                let answer = ResponseBytes(body: form.write(decision, agent))
                 if asked.isDryRun { return api.complete(deferral, answer) }
                 api.decide.metrics.count(decision.guards)
                 var group = DecisionGroup()
@@ -37,7 +37,7 @@ enum BackgroundDecision {
                     api.complete(deferral, errors?.first.map { form.refuse(APIError($0).response) } ?? answer)
                 }
             case .repeated(let seq):
-                answer(seq, of: name, deferral, api, form: form)
+                answer(seq, of: agent, deferral, api, form: form)
             case .unavailable:
                 throw try api.decide.readAgain(agent, for: asked, in: &api.backgroundLoop.decisions)
             }
@@ -46,13 +46,13 @@ enum BackgroundDecision {
 
     /// Gives the answer that the decision `seq` got, as soon as it is stored.
     static func answer(
-        _ seq: Int64, of name: String, _ deferral: Deferral, _ api: APIContext, form: Form = json
+        _ seq: Int64, of agent: Agent, _ deferral: Deferral, _ api: APIContext, form: Form = json
     ) {
         inBackground(deferral, api, form) {
             api.decide.whenStored(seq) { result in
                 switch result {
                 case .success(let decision):
-                    api.complete(deferral, ResponseBytes(body: form.write(decision, name)))
+                    api.complete(deferral, ResponseBytes(body: form.write(decision, agent)))
                 case .failure(let error):
                     api.complete(deferral, form.refuse(APIError.response(to: error, api.log)))
                 }

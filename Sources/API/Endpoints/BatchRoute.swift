@@ -145,7 +145,7 @@ private struct Batch: ~Copyable {
             let agent = try api.decide.agent(for: asked, of: name)
             switch api.decide.decide(asked, by: agent, in: &context) {
             case .decided(let decision, let closed):
-                append(decision, of: name)
+                append(decision, of: agent)
                 if isDryRun { return }
                 api.decide.metrics.count(decision.guards)
                 places.append(items.count - 1)
@@ -158,8 +158,9 @@ private struct Batch: ~Copyable {
                 guard mayWait, let decision = try api.store.decision(seq: seq, of: nil) else {
                     throw APIError(.conflict, "A decision with this id is being made right now. Ask for it again.")
                 }
-                append(decision, of: name)
+                append(decision, of: agent)
             case .unavailable:
+                try agent.checkUnsealed()
                 throw APIError(.serviceUnavailable, "The application is being read again. Send this observation alone.")
             }
         } catch {
@@ -167,9 +168,9 @@ private struct Batch: ~Copyable {
         }
     }
 
-    private mutating func append(_ decision: Decision, of application: String) {
+    private mutating func append(_ decision: Decision, of agent: Agent) {
         var element = JSONWriter(reserving: 1024)
-        DecisionCodec.write(decision, application: application, to: &element)
+        DecisionCodec.write(decision, of: agent, to: &element)
         items.append(Array("{\"status\":200,".utf8) + element.bytes.dropFirst())
     }
 

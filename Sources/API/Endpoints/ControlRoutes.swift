@@ -116,6 +116,7 @@ enum ControlRoutes {
                 json.null("approved")
             }
             json.member("killSwitch", api.controls.killSwitch != nil)
+            json.member("sealed", agent.isSealed)
             json.array("overrides") { json in StatusCodec.write(overrides, to: &json) }
         }
         return ResponseBytes(body: json.bytes)

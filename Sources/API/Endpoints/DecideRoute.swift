@@ -51,7 +51,7 @@ enum DecideRoute {
         }
         switch api.decide.decide(asked, by: agent, in: &loop.decisions) {
         case .decided(let decision, let closed):
-            write(decision, agent.name, loop, response)
+            write(decision, agent, loop, response)
             if isDryRun { return .respond }
             api.decide.metrics.count(decision.guards)
             loop.own.append(loop.group.pending.count)
@@ -59,7 +59,7 @@ enum DecideRoute {
             loop.waiting.append(request.deferral())
             return .deferred
         case .repeated(let seq):
-            BackgroundDecision.answer(seq, of: name, request.deferral(), api)
+            BackgroundDecision.answer(seq, of: agent, request.deferral(), api)
             return .deferred
         case .unavailable:
             return api.later(request) {
@@ -112,10 +112,10 @@ enum DecideRoute {
         }
     }
 
-    private static func write(_ decision: Decision, _ name: String, _ loop: LoopContext, _ response: borrowing Response)
+    private static func write(_ decision: Decision, _ agent: Agent, _ loop: LoopContext, _ response: borrowing Response)
     {
         loop.writer.reset()
-        DecisionCodec.write(decision, application: name, to: &loop.writer)
+        DecisionCodec.write(decision, of: agent, to: &loop.writer)
         response.contentType = .json
         response.body { $0.append(loop.writer.written) }
     }

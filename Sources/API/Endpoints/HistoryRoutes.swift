@@ -74,7 +74,7 @@ enum HistoryRoutes {
         var json = JSONWriter(reserving: items.count * 1024 + 64)
         json.array { json in
             for decision in items {
-                DecisionCodec.write(decision, application: name, withObservation: page.withObservation, to: &json)
+                DecisionCodec.write(decision, of: agent, withObservation: page.withObservation, to: &json)
             }
         }
         let mayHaveMore = items.count == page.limit && (items.last?.previous ?? 0) > 0
@@ -84,9 +84,10 @@ enum HistoryRoutes {
     private static func decision(
         _ name: String, _ id: String, withObservation: Bool, _ api: APIContext
     ) throws -> ResponseBytes {
+        let agent = try api.agent(named: name)
         let decision = try api.service.decision(id, of: name)
         var json = JSONWriter(reserving: 1024)
-        DecisionCodec.write(decision, application: name, withObservation: withObservation, to: &json)
+        DecisionCodec.write(decision, of: agent, withObservation: withObservation, to: &json)
         return ResponseBytes(body: json.bytes)
     }
 

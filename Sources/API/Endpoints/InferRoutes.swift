@@ -216,11 +216,11 @@ private struct Inference: Sendable {
         return element
     }
 
-    @Sendable func answer(_ decision: Decision, _ name: String) -> [UInt8] {
-        let decisionID = DecisionID.text(time: decision.time, seq: decision.seq)
+    @Sendable func answer(_ decision: Decision, _ agent: Agent) -> [UInt8] {
+        let decisionID = agent.id(of: decision)
         var json = JSONWriter()
         json.object { json in
-            json.member("model_name", name)
+            json.member("model_name", agent.name)
             json.member("model_version", "\(decision.modelVersion)")
             json.member("id", id ?? decisionID)
             json.object("parameters") {

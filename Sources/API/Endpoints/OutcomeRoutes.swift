@@ -14,7 +14,7 @@ enum OutcomeRoutes {
                 let now = api.clock.now
                 return api.later(request) {
                     let (decision, isLate) = try api.service.note(feedback, on: id, of: name, at: now)
-                    return describe(feedback, on: decision, isLate: isLate)
+                    return describe(feedback, on: try api.agent(named: name).id(of: decision), isLate: isLate)
                 }
             })
         router.add(
@@ -53,10 +53,10 @@ enum OutcomeRoutes {
         return nil
     }
 
-    private static func describe(_ feedback: DecisionFeedback, on decision: Decision, isLate: Bool) -> ResponseBytes {
+    private static func describe(_ feedback: DecisionFeedback, on id: String, isLate: Bool) -> ResponseBytes {
         var json = JSONWriter()
         json.object { json in
-            json.member("id", DecisionID.text(time: decision.time, seq: decision.seq))
+            json.member("id", id)
             json.member("applied", feedback.applied)
             json.member("reward", feedback.reward)
             json.member("late", isLate)

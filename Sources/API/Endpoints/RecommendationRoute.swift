@@ -70,7 +70,7 @@ enum RecommendationRoute {
             // An application that was switched off stays off.
             if pin == nil, decision.desired.replicas == 0 { desired.replicas = 0 }
             var json = JSONWriter(reserving: 1024)
-            write(decision, desired, format, profile, to: &json)
+            write(decision, agent.id(of: decision), desired, format, profile, to: &json)
             return ResponseBytes(headers: [("ETag", etag), ("Age", "\(Int(age))")], body: json.bytes)
         }
     }
@@ -93,7 +93,7 @@ enum RecommendationRoute {
     static func maxAge(of profile: Profile) -> Double { Double(10 * profile.stepSeconds) }
 
     private static func write(
-        _ decision: Decision, _ desired: Allocation, _ format: String, _ profile: Profile,
+        _ decision: Decision, _ id: String, _ desired: Allocation, _ format: String, _ profile: Profile,
         to json: inout JSONWriter
     ) {
         let time = Timestamp.text(decision.time)
@@ -115,7 +115,7 @@ enum RecommendationRoute {
                         json.member("reason", decision.reason.rawValue)
                         json.member(
                             "message",
-                            "\(decision.source.rawValue), decision \(DecisionID.text(time: decision.time, seq: decision.seq))"
+                            "\(decision.source.rawValue), decision \(id)"
                         )
                         json.member("lastTransitionTime", time)
                     }

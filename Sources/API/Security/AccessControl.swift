@@ -86,7 +86,7 @@ public final class AccessControl: Sendable {
     /// The scope that a route asks for; `nil` is open to everyone. What is not listed here needs admin.
     public static func scope(of method: HTTPServer.Method, _ pattern: String) -> Scope? {
         if method == .get {
-            if pattern == "/v1/audit" { return .admin }
+            if pattern == "/v1/audit" || pattern.hasSuffix("/export") { return .admin }
             let isAPI = pattern.hasPrefix("/v1/") || (pattern.hasPrefix("/v2/") && !pattern.hasPrefix("/v2/health/"))
             // Pages, health and the API's description tell nothing of what is served.
             return isAPI || pattern == "/metrics" ? .read : nil

@@ -106,6 +106,24 @@ public enum DecisionRecord {
             reward: reward, policy: policy, rules: rules, guards: guards, warnings: warnings, experience: experience)
     }
 
+    /// The record of a decision that got other numbers in its columns.
+    /// - Throws: `checksum` when the record does not fit them.
+    public static func renumbered(
+        _ bytes: [UInt8], time: Double, episode: Int, step: Int, reward: Double?,
+        from old: (seq: Int64, application: Int64, previous: Int64), to new: (seq: Int64, application: Int64, previous: Int64)
+    ) throws -> [UInt8] {
+        guard bytes.count > 4 else { throw Failure.malformed }
+        func sum(_ numbers: (seq: Int64, application: Int64, previous: Int64)) -> UInt32 {
+            let beside = bytes[0] == 1 ? [] : columns(
+                seq: numbers.seq, application: numbers.application, previous: numbers.previous, time: time, episode: episode,
+                step: step, reward: reward)
+            return bytes.withUnsafeBytes { checksum(UnsafeRawBufferPointer(rebasing: $0.dropLast(4)), beside) }
+        }
+        var tail = ByteReader(Array(bytes.suffix(4)))
+        guard try tail.integer(UInt32.self) == sum(old) else { throw Failure.checksum }
+        return bytes.dropLast(4) + withUnsafeBytes(of: sum(new).littleEndian) { Array($0) }
+    }
+
     // MARK: Parts
 
     static func write(_ allocation: Allocation, to writer: inout ByteWriter) {

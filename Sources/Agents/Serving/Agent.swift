@@ -56,6 +56,8 @@ public final class Agent: Sendable {
     public let id: Int64
     public let name: String
     public let created: Double
+    /// `nil` for an application that was made here.
+    public let origin: Origin?
     private let state: Mutex<AgentState>
     private let revisionNumber: Atomic<Int>
     /// What it shares with all other applications of the server; `nil` without a limit.
@@ -64,11 +66,16 @@ public final class Agent: Sendable {
     /// - Parameters:
     ///   - revision: of the profile, its ETag.
     ///   - seed: of the whole service; exploration of every agent is derived from it.
-    public init(id: Int64, name: String, created: Double, profile: Profile, revision: Int, seed: UInt64) {
+    ///   - origin: where it was made, unless here.
+    public init(
+        id: Int64, name: String, created: Double, profile: Profile, revision: Int, seed: UInt64, origin: Origin? = nil
+    ) {
         self.id = id
         self.name = name
         self.created = created
-        state = Mutex(AgentState(application: id, profile: profile, seed: seed))
+        self.origin = origin
+        let exploration = (origin ?? Origin(number: id, seed: seed)).exploration
+        state = Mutex(AgentState(application: id, profile: profile, exploration: exploration))
         revisionNumber = Atomic(revision)
     }
 
@@ -142,6 +149,7 @@ public final class Agent: Sendable {
             guard state.isLoaded else { return .unavailable }
             if let clientID, let seq = state.seq(ofClientID: clientID) { return .repeated(seq: seq) }
             if !isDryRun, let seq = state.seq(ofResent: observation) { return .repeated(seq: seq) }
+            guard isDryRun || !state.isSealed else { return .unavailable }
             func decide(within capacity: Capacity?) -> (DecisionResult, Allocation?) {
                 if isDryRun {
                     var copy = state
@@ -162,18 +170,22 @@ public final class Agent: Sendable {
         }
     }
 
+    func readState<T>(_ read: (borrowing AgentState) -> T) -> T { state.withLock { read($0) } }
+    func changeState<T>(_ change: (inout AgentState) -> T) -> T { state.withLock { change(&$0) } }
+
     /// After a commit failed: what the agent remembers is ahead of the database, so it must be loaded again.
     public func invalidate() { state.withLock { $0.isLoaded = false } }
 
     /// Continues without memory behind what is stored, because the stored state is damaged.
     public func restart(episode number: Int, after seq: Int64) {
-        let (profile, seed, controls) = state.withLock { ($0.profile, $0.seed, $0.controls) }
-        var fresh = AgentState(application: id, profile: profile, seed: seed)
+        let (profile, exploration, controls) = state.withLock { ($0.profile, $0.exploration, $0.controls) }
+        var fresh = AgentState(application: id, profile: profile, exploration: exploration)
         fresh.controls = controls
         fresh.begin(episode: number, after: seq)
         fresh.isLoaded = true
         state.withLock { state in
             fresh.held = state.held
+            fresh.isSealed = state.isSealed
             state = fresh
         }
     }
@@ -182,8 +194,8 @@ public final class Agent: Sendable {
     public func restore(
         state saved: [UInt8]?, decisions: [Decision], policy: Policy?
     ) throws {
-        let (profile, seed, controls) = state.withLock { ($0.profile, $0.seed, $0.controls) }
-        var restored = AgentState(application: id, profile: profile, seed: seed)
+        let (profile, exploration, controls) = state.withLock { ($0.profile, $0.exploration, $0.controls) }
+        var restored = AgentState(application: id, profile: profile, exploration: exploration)
         restored.controls = controls
         if let saved { try restored.decode(saved) }
         for decision in decisions { restored.replay(decision) }
@@ -192,6 +204,7 @@ public final class Agent: Sendable {
         let ledger = ledger.withLock { $0 }
         state.withLock { state in
             restored.held = state.held
+            restored.isSealed = state.isSealed
             ledger?.set(&restored.held, to: restored.lastDesired)
             state = restored
         }

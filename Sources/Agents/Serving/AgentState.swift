@@ -14,12 +14,15 @@ struct AgentState: Sendable {
     static let clientIDsMax = 32
 
     let application: Int64
-    let seed: UInt64
+    /// What its exploration is drawn from: `Origin`.
+    let exploration: UInt64
     /// What people demand; it is stored beside the agent's state, not in it.
     var controls = Controls()
     /// What became of the last decision, when that was told apart from an observation.
     var outcome: DecisionFeedback?
     var isLoaded = false
+    /// Whether it is on its way to another server: nothing is decided that would not go with it.
+    var isSealed = false
     /// What the ledger of a shared total counts for this application.
     var held = Capacity(cpuMillicores: 0, memoryBytes: 0)
 
@@ -61,8 +64,12 @@ struct AgentState: Sendable {
     private var core: DecisionCore
 
     init(application: Int64, profile: Profile, seed: UInt64) {
+        self.init(application: application, profile: profile, exploration: Origin(number: application, seed: seed).exploration)
+    }
+
+    init(application: Int64, profile: Profile, exploration: UInt64) {
         self.application = application
-        self.seed = seed
+        self.exploration = exploration
         core = DecisionCore(profile)
     }
 
@@ -73,7 +80,7 @@ struct AgentState: Sendable {
 
     mutating func update(profile: Profile) { core.update(profile) }
 
-    func seq(ofClientID id: String) -> Int64? { clientIDs.last { $0.id == id }?.seq }
+    func seq(ofClientID id: String) -> Int64? { clientIDs.last { $0.id == id && $0.seq > 0 }?.seq }
 
     /// The last decision's number when `observation` is the one that it answered, sent again: the same time, and nothing
     /// else is different. Without a time nobody can tell.
@@ -141,7 +148,7 @@ struct AgentState: Sendable {
         guard let policy = active?.policy, let scratch, profile.algorithm != .rules, policy.shape.embeddingSize == 0
         else { return nil }
         var sampling = isExploring
-            ? RandomGenerator(seed: seed ^ UInt64(bitPattern: application) << 32 ^ UInt64(decisions)) : nil
+            ? RandomGenerator(seed: exploration ^ UInt64(decisions)) : nil
         return core.propose(perception, by: policy, scratch: scratch, sampling: &sampling, exploration: active?.exploration ?? 0, into: &experience)
     }
 
@@ -244,7 +251,7 @@ struct AgentState: Sendable {
         if let last { core.catchUp(last.experience, with: policy) }
     }
 
-    private static let format: UInt8 = 1
+    static let format: UInt8 = 1
 
     func encode() -> [UInt8] {
         var writer = ByteWriter(reserving: 4096)

@@ -233,7 +233,7 @@ public final class Trainer: Sendable {
         return profile.meta && (profile.algorithm.hasMemory || profile.algorithm == .rules) ? base : nil
     }
 
-    private func seed(of agent: Agent) -> UInt64 { seed &+ UInt64(bitPattern: agent.id) &* 0x9E37_79B9_7F4A_7C15 }
+    private func seed(of agent: Agent) -> UInt64 { (agent.origin ?? Origin(number: agent.id, seed: seed)).learning }
 
     /// One episode: learn, persist, publish, in this order.
     private func learn(

@@ -24,6 +24,7 @@ extension Conversation {
             inbox.parser.bodyLimit = route.options.bodyBytesMax ?? context.options.bodyBytesMax
             priority = route.priority
         }
+        isUrgent = priority == .control
         if let length = head.contentLength, length > inbox.parser.bodyLimit { throw .bodyTooLarge }
         guard checkHost(head, bytes, context), mayPass(inbox, match, bytes, context) else {
             refuseAtHead(head, context)

@@ -48,6 +48,8 @@ struct Conversation {
     var held: (box: Outbox, style: AnswerStyle)?
     /// Bytes of large buffers that are counted for this connection.
     private var charged = 0
+    /// Whether the request that is being read may be as large as its route allows, whatever others hold.
+    var isUrgent = false
     let connection: UInt32
     let generation: UInt32
     let peer: PeerAddress
@@ -126,7 +128,7 @@ struct Conversation {
             }
         default:
             account(context)
-            if context.memory.isOver(peer), charged > 0 { throw .outOfMemory }
+            if !isUrgent, context.memory.isOver(peer), charged > 0 { throw .outOfMemory }
         }
     }
 

@@ -24,7 +24,7 @@ extension ApplicationDirectory {
                     let application = stored[index]
                     do {
                         let seq = last[application.id] ?? 0
-                        try load(application, last: seq, feedback[seq], embeddings[application.id])
+                        try load(application, last: seq, feedback[seq], embeddings[application.id]) { _ in }
                     } catch {
                         setAside(application, because: error)
                     }
@@ -36,20 +36,23 @@ extension ApplicationDirectory {
         }
     }
 
-    private func load(
+    /// - Parameter prepare: called before anybody can find it.
+    func load(
         _ application: StoredApplication, last seq: Int64, _ feedback: DecisionFeedback?,
-        _ embedding: WorkloadEmbedding?
+        _ embedding: WorkloadEmbedding?, prepare: (Agent) -> Void
     ) throws {
         guard application.isSound else { throw StoredDamage(description: "its profile does not fit its checksum") }
         let profile = try form.decode(application.profile)
         let agent = Agent(
             id: application.id, name: application.name, created: application.created, profile: profile,
-            revision: application.revision, seed: seed)
+            revision: application.revision, seed: seed, origin: application.origin)
+        agent.seal(application.isSealed)
         do {
             try load(agent, last: seq, feedback)
         } catch {
             try restart(agent, because: error)
         }
+        prepare(agent)
         registry.add(agent)
         if let embedding { trainer.embeddings.set(embedding, of: application.id, name: application.name) }
     }

@@ -29,11 +29,13 @@ public final class ApplicationDirectory: Sendable {
     let form: ProfileText
     let seed: UInt64
     /// Changes happen one at a time.
-    private let change = Mutex(())
+    let change = Mutex(())
     /// A function alone in a Mutex would be wrapped once more by every access: 67 % of the time of making the 10,000th
     /// application.
     private struct Listener { var hear: @Sendable (Agent) -> Void }
     private let creation = Mutex(Listener { _ in })
+    /// Names of applications that are just coming from other servers.
+    let arriving = Mutex<Set<String>>([])
     /// Applications whose profile cannot be read, and why: without its limits nothing is safe to answer.
     let unreadable = Mutex<[String: String]>([:])
 
@@ -60,19 +62,30 @@ public final class ApplicationDirectory: Sendable {
         try ApplicationName.check(name)
         return try change.withLock { _ in
             if let present = registry[name] { return present }
-            if let reason = unreadable.withLock({ $0[name] }) {
-                throw OperationError(
-                    .unavailable,
-                    "What is stored of \(name) is damaged, its limits among it, so nothing is decided for it: \(reason). `aware doctor` tells more, `aware restore` puts a backup in place.")
-            }
-            guard registry.count < Self.applicationsMax else {
-                throw OperationError(.unavailable, "There are already \(Self.applicationsMax) applications.")
-            }
+            try checkRoom(for: name)
             let text = form.encode(profile)
             let id = try store.insert(application: name, profile: text, created: time)
             return registry.add(try make(id: id, name, profile: profile, at: time))
         }
     }
+
+    /// Whether the name may be given to a new application.
+    func checkRoom(for name: String) throws {
+        if let reason = unreadable.withLock({ $0[name] }) {
+            throw OperationError(
+                .unavailable,
+                "What is stored of \(name) is damaged, its limits among it, so nothing is decided for it: \(reason). `aware doctor` tells more, `aware restore` puts a backup in place.")
+        }
+        guard !arriving.withLock({ $0.contains(name) }) else {
+            throw OperationError(.unavailable, "\(name) is just coming from another server.", retryAfterSeconds: 1)
+        }
+        guard registry.count < Self.applicationsMax else {
+            throw OperationError(.unavailable, "There are already \(Self.applicationsMax) applications.")
+        }
+    }
+
+    /// Says that `agent` is there, before it decides anything.
+    func announce(_ agent: Agent) { creation.withLock { $0.hear }(agent) }
 
     /// An application that nobody will know: for a dry run before the first decision.
     public func draft(_ name: String, profile: Profile, at time: Double) throws -> Agent {
@@ -83,12 +96,13 @@ public final class ApplicationDirectory: Sendable {
     private func make(id: Int64, _ name: String, profile: Profile, at time: Double) throws -> Agent {
         let agent = Agent(id: id, name: name, created: time, profile: profile, revision: 1, seed: seed)
         try agent.restore(state: nil, decisions: [], policy: nil)
-        creation.withLock { $0.hear }(agent)
+        announce(agent)
         return agent
     }
 
     /// Replaces a profile. `expected`: the revision that If-Match demands.
     public func update(_ agent: Agent, profile: Profile, isExpected: (Int) -> Bool) throws {
+        try agent.checkUnsealed()
         try change.withLock { _ in
             guard isExpected(agent.revision) else {
                 throw OperationError(

@@ -8,7 +8,7 @@ extension ApplicationService {
     /// - Throws: `notFound`.
     public func decision(_ id: String, of name: String) throws -> Decision {
         let agent = try agent(named: name)
-        guard let seq = agent.seq(ofClientID: id) ?? DecisionID.seq(of: id),
+        guard let seq = agent.seq(ofClientID: id) ?? agent.seq(ofID: id),
             let decision = try store.decision(seq: seq, of: agent.id)
         else { throw OperationError(.notFound, "\(name) has no decision with the id \"\(id.prefix(64))\".") }
         return decision
@@ -21,6 +21,7 @@ extension ApplicationService {
         _ feedback: DecisionFeedback, on id: String, of name: String, at time: Double
     ) throws -> (decision: Decision, isLate: Bool) {
         let agent = try agent(named: name)
+        try agent.checkUnsealed()
         let decision = try decision(id, of: name)
         let (stored, correction) = try store.insert(feedback, on: decision.seq, application: agent.id, at: time)
         if let correction { trainer.carryOut(.correct(correction), for: agent, at: time) { _ in } }
@@ -49,7 +50,7 @@ extension ApplicationService {
         guard let decision = try store.decision(seq: seq, of: nil), let wanted = decision.waiting else {
             throw OperationError(.conflict, "No decision of \(agent.name) waits for approval.")
         }
-        let current = DecisionID.text(time: decision.time, seq: seq)
+        let current = agent.id(of: decision)
         guard id == nil || id == current || id == decision.clientID else {
             throw OperationError(.conflict, "The decision \(id ?? "") is not the last one any more: \(current) is.")
         }

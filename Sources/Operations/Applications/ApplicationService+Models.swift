@@ -73,6 +73,7 @@ extension ApplicationService {
         _ command: TrainingCommand, for agent: Agent, by action: OperatorAction, _ detail: String,
         then: @escaping @Sendable (Result<ActivePolicy, any Error>) -> Void
     ) {
+        do throws(OperationError) { try agent.checkUnsealed() } catch { return then(.failure(error)) }
         trainer.carryOut(command, for: agent, at: action.time, audit: action.entry(detail)) { result in
             then(result.mapError { ($0 as? CommandError).map { Self.refusal($0, agent) } ?? $0 })
         }

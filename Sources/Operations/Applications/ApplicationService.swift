@@ -46,6 +46,7 @@ public final class ApplicationService: Sendable {
         from transitions: [ExternalTransition], of name: String, at time: Double
     ) throws -> (agent: Agent, new: Int) {
         let agent = try registry[name] ?? directory.create(name, profile: .init(), at: time)
+        try agent.checkUnsealed()
         let new = try store.insert(transitions, of: agent.id)
         if new > 0 { trainer.enqueue(agent) }
         return (agent, new)

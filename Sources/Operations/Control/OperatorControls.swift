@@ -47,7 +47,8 @@ public final class OperatorControls: Sendable {
     public func change(
         _ agent: Agent, audit entry: AuditEntry, _ mutate: (inout StoredControl) throws -> Void
     ) throws -> StoredControl {
-        try change.withLock { _ in
+        try agent.checkUnsealed()
+        return try change.withLock { _ in
             var control = control(of: agent)
             try mutate(&control)
             try store.set(control, of: agent.id, audit: entry)
@@ -107,6 +108,9 @@ public final class OperatorControls: Sendable {
         }
         agent.controls = controls
     }
+
+    /// What was demanded of an application that has come from another server.
+    func adopt(_ control: StoredControl, of application: Int64) { contents.withLock { $0.controls[application] = control } }
 
     /// After an application was deleted.
     public func forget(_ agent: Agent) { contents.withLock { $0.controls[agent.id] = nil } }

@@ -92,15 +92,20 @@ public final class Decide: Sendable {
     public func readAgain(
         _ agent: Agent, for request: borrowing DecisionRequest, in context: inout DecisionContext
     ) throws -> OperationError {
-        try directory.load(agent)
+        if !agent.isSealed || agent.lastSeqIfLoaded == nil { try directory.load(agent) }
         let trial = DecisionRequest(observation: request.observation, isDryRun: true)
         var advice: Allocation?
         if case .decided(let decision, _) = decide(trial, by: agent, in: &context) { advice = decision.rules }
+        if agent.isSealed { return agent.sealed(advice: advice) }
         return OperationError(
             .unavailable,
             "The application's state was read again after the database had refused a decision. Send it once more.",
             advice: advice, retryAfterSeconds: 1)
     }
+
+    /// Takes so many numbers for decisions that come from elsewhere.
+    /// - Returns: the first of them.
+    func reserve(_ count: Int64) -> Int64 { sequence.add(count, ordering: .relaxed).oldValue + 1 }
 
     /// Makes a group durable, in one transaction with whatever else waits. `then` is called on the writer's queue, with
     /// an error for each decision when the store has refused them: none of them is valid then.

@@ -31,6 +31,32 @@ public protocol ApplicationStore: Sendable {
     var readersMax: Int { get }
 }
 
+/// One application on its way to another server.
+public protocol MoveStore: Sendable {
+    /// Who sealed `application`, when and why; `nil` when it is not sealed.
+    func seal(of application: Int64) throws -> StoredSeal?
+    /// Notes that `application` is sealed, or with `nil` that it is not any more.
+    func set(_ seal: StoredSeal?, of application: Int64, audit entry: AuditEntry) throws
+    /// All that there is of an application, as one file.
+    /// - Parameters:
+    ///   - last: number of its last decision, when it is known.
+    ///   - seed: of this server.
+    func export(application: Int64, last: Int64?, seed: UInt64) throws -> [UInt8]
+    /// Adds the application of a file under a name, in slices between the commits of decisions: all of it, or nothing.
+    /// - Parameter numbers: reserves so many numbers for its decisions, and returns the first.
+    /// - Throws: `BundleFailure` for a file that cannot be taken.
+    func add(
+        bundle: [UInt8], as name: String, numbers: (Int64) -> Int64, audit entry: AuditEntry
+    ) throws -> ArrivedApplication
+}
+
+/// Why an application's file is refused.
+public struct BundleFailure: Error, CustomStringConvertible {
+    public let description: String
+
+    public init(description: String) { self.description = description }
+}
+
 /// What was decided, and what became of it.
 public protocol DecisionHistory: Sendable {
     func decision(seq: Int64, of application: Int64?) throws -> Decision?
@@ -81,7 +107,7 @@ public protocol ResponseStore: Sendable {
 }
 
 /// The whole store, as a server needs it.
-public protocol ServerStore: ApplicationStore, DecisionHistory, ControlStore, EventLog, ResponseStore, EpisodeStore,
+public protocol ServerStore: ApplicationStore, MoveStore, DecisionHistory, ControlStore, EventLog, ResponseStore, EpisodeStore,
     DecisionSink
 {
     /// Proves that a write is accepted, for `/readyz`. Throws what is in the way.

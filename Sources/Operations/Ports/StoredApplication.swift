@@ -10,15 +10,24 @@ public struct StoredApplication: Sendable, Equatable {
     public var profile: String
     public var revision: Int
     public var created: Double
+    /// `nil` for an application that was made here.
+    public var origin: Origin?
+    /// Whether it is on its way to another server.
+    public var isSealed: Bool
     /// False when the row does not fit its checksum.
     public var isSound: Bool
 
-    public init(id: Int64, name: String, profile: String, revision: Int, created: Double, isSound: Bool = true) {
+    public init(
+        id: Int64, name: String, profile: String, revision: Int, created: Double, origin: Origin? = nil, isSealed: Bool = false,
+        isSound: Bool = true
+    ) {
         self.id = id
         self.name = name
         self.profile = profile
         self.revision = revision
         self.created = created
+        self.origin = origin
+        self.isSealed = isSealed
         self.isSound = isSound
     }
 }
@@ -43,5 +52,32 @@ public struct StoredAgent: Sendable {
         self.state = state
         self.decisions = decisions
         self.episode = episode
+    }
+}
+
+/// Who sealed an application, and why.
+public struct StoredSeal: Sendable, Equatable {
+    public var reason: String
+    public var operatorName: String
+    /// Seconds since 1970.
+    public var created: Double
+
+    public init(reason: String, operatorName: String, created: Double) {
+        self.reason = reason
+        self.operatorName = operatorName
+        self.created = created
+    }
+}
+
+/// An application that has just come from another server.
+public struct ArrivedApplication: Sendable {
+    public var application: StoredApplication
+    public var control: StoredControl
+    public var embedding: WorkloadEmbedding?
+
+    public init(application: StoredApplication, control: StoredControl, embedding: WorkloadEmbedding?) {
+        self.application = application
+        self.control = control
+        self.embedding = embedding
     }
 }

@@ -47,6 +47,9 @@ final class AwareClient {
     /// Elements of one batch, as the server takes them.
     private static let batchMax = 1000
 
+    /// Behind a proxy that sends each application to its own server a batch has no destination (421): then one by one.
+    private var isAlone = false
+
     private let http: HTTPClient
     private let credentials: Credentials
 
@@ -59,6 +62,30 @@ final class AwareClient {
     /// - Parameter elements: name and observation, and an id that makes a repetition harmless.
     /// - Returns: by application, the decision or why there is none.
     func decide(
+        _ elements: [(application: String, id: String, observation: Observation)]
+    ) throws(AwareFailure) -> [String: Result<AwareDecision, AwareFailure>] {
+        do throws(AwareFailure) {
+            if !isAlone { return try decideTogether(elements) }
+        } catch {
+            guard error.status == 421 else { throw error }
+            isAlone = true
+        }
+        var results: [String: Result<AwareDecision, AwareFailure>] = [:]
+        for element in elements {
+            let members = DecisionClient.json(element.observation).dropFirst()
+            do throws(AwareFailure) {
+                let answer = try send("POST", "/v1/applications/\(element.application)/decisions", "{\"id\":\"\(element.id)\",\(members)")
+                results[element.application] = AwareDecision(answer).map { .success($0) }
+            } catch {
+                // One server may be away; without the proxy nobody is there.
+                guard error.status != 0 else { throw error }
+                results[element.application] = .failure(error)
+            }
+        }
+        return results
+    }
+
+    private func decideTogether(
         _ elements: [(application: String, id: String, observation: Observation)]
     ) throws(AwareFailure) -> [String: Result<AwareDecision, AwareFailure>] {
         var results: [String: Result<AwareDecision, AwareFailure>] = [:]
@@ -101,7 +128,10 @@ final class AwareClient {
 
     /// The document that is answered; any status but 2xx is a failure.
     func send(_ method: String, _ path: String, _ body: String? = nil) throws(AwareFailure) -> JSON {
-        let answer = try answer(method, path, body)
+        try document(of: try answer(method, path, body))
+    }
+
+    func document(of answer: HTTPAnswer) throws(AwareFailure) -> JSON {
         let document = try? JSON.parse(answer.body)
         guard answer.isSuccess, let document else {
             let detail = document?["detail"]?.string ?? String(answer.text.prefix(200))
@@ -112,7 +142,11 @@ final class AwareClient {
 
     /// Whatever is answered.
     func answer(_ method: String, _ path: String, _ body: String? = nil) throws(AwareFailure) -> HTTPAnswer {
-        var request = HTTPRequest(method, path, body: body)
+        try answer(HTTPRequest(method, path, body: body))
+    }
+
+    func answer(_ asked: HTTPRequest) throws(AwareFailure) -> HTTPAnswer {
+        var request = asked
         let answer: HTTPAnswer
         do {
             if let authorization = try credentials.identity().authorization {

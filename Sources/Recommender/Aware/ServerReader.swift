@@ -7,7 +7,8 @@ public final class ServerReader {
 
     /// - Parameter tokenFile: a token in it is sent along; `nil` sends none.
     public init(base: String, tokenFile: String?) {
-        let options = HTTPOptions(base: base)
+        var options = HTTPOptions(base: base)
+        options.bodyBytesMax = 1 << 30
         self.base = options.base
         client = AwareClient(options, Credentials(tokenFile.map { .tokenFile($0) } ?? .none))
     }
@@ -37,6 +38,24 @@ public final class ServerReader {
     /// Sends a document; any status but 2xx is a failure.
     public func send(_ method: String, _ path: String, _ body: String?) throws(Failure) -> JSON {
         do { return try client.send(method, path, body) } catch { throw Failure(error, base, path) }
+    }
+
+    /// The bytes at `path`; any status but 2xx is a failure.
+    public func bytes(_ path: String) throws(Failure) -> [UInt8] {
+        do {
+            let answer = try client.answer("GET", path)
+            if !answer.isSuccess { _ = try client.document(of: answer) }
+            return answer.body
+        } catch {
+            throw Failure(error, base, path)
+        }
+    }
+
+    /// Sends bytes; any status but 2xx is a failure.
+    public func send(_ method: String, _ path: String, bytes: [UInt8]) throws(Failure) -> JSON {
+        var request = HTTPRequest(method, path)
+        (request.body, request.contentType) = (bytes, "application/octet-stream")
+        do { return try client.document(of: client.answer(request)) } catch { throw Failure(error, base, path) }
     }
 
     /// Whatever is answered.

@@ -15,9 +15,6 @@ public final class Cancellation: Sendable {
 /// One connection to one server. Not thread-safe: one client a thread. Redirects are not followed: a token must not
 /// travel to where an answer points.
 public final class HTTPClient {
-    /// Bytes of one answer; a peer that sends more is broken.
-    fileprivate static let bodyBytesMax = 64 << 20
-
     private let handle: UnsafeMutableRawPointer
     private let options: HTTPOptions
     private let exchange = Exchange()
@@ -32,6 +29,8 @@ public final class HTTPClient {
         /// Takes the bytes of a stream and says whether to go on; `nil` collects them.
         var onBytes: (([UInt8]) -> Bool)?
         var isStopped = false
+        /// A peer that sends more is broken.
+        var bodyBytesMax = 0
     }
 
     public init(_ options: HTTPOptions, cancellation: Cancellation? = nil) {
@@ -40,6 +39,7 @@ public final class HTTPClient {
         self.options = options
         self.cancellation = cancellation
         (base, connectTo) = Self.named(options)
+        exchange.bodyBytesMax = options.bodyBytesMax
         configure()
         secure(options.tls)
     }
@@ -142,7 +142,7 @@ public final class HTTPClient {
         exchange.onBytes = { bytes in
             guard (200..<300).contains(ccurl_status(handle)) else {
                 exchange.bytes += bytes
-                return exchange.bytes.count <= Self.bodyBytesMax
+                return exchange.bytes.count <= exchange.bodyBytesMax
             }
             return onBytes(bytes)
         }
@@ -168,8 +168,11 @@ public final class HTTPClient {
         _ = ccurl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1)
         _ = ccurl_set_long(handle, CURLOPT_LOW_SPEED_TIME, stallSeconds)
         if let body = request.body {
-            _ = ccurl_set_long(handle, CURLOPT_POSTFIELDSIZE, body.utf8.count)
-            _ = ccurl_set_string(handle, CURLOPT_COPYPOSTFIELDS, body)
+            _ = ccurl_set_long(handle, CURLOPT_POSTFIELDSIZE, body.count)
+            // With a zero behind it: of an empty body, too, curl wants an address.
+            _ = (body + [0]).withUnsafeBytes {
+                ccurl_set_string(handle, CURLOPT_COPYPOSTFIELDS, $0.baseAddress!.assumingMemoryBound(to: CChar.self))
+            }
         } else {
             _ = ccurl_set_long(handle, CURLOPT_HTTPGET, 1)
         }
@@ -180,7 +183,7 @@ public final class HTTPClient {
             throw HTTPFailure(
                 url: url,
                 reason: exchange.isStopped && code == CURLE_WRITE_ERROR
-                    ? "more than \(Self.bodyBytesMax >> 20) MiB" : String(cString: curl_easy_strerror(code)),
+                    ? "more than \(exchange.bodyBytesMax >> 20) MiB" : String(cString: curl_easy_strerror(code)),
                 isTimeout: code == CURLE_OPERATION_TIMEDOUT, isCancelled: code == CURLE_ABORTED_BY_CALLBACK)
         }
         return HTTPAnswer(status: ccurl_status(handle), headers: exchange.headers, body: exchange.bytes)
@@ -194,7 +197,7 @@ extension HTTPClient.Exchange {
             isStopped = !onBytes(Array(buffer))
         } else {
             bytes.append(contentsOf: buffer)
-            isStopped = bytes.count > HTTPClient.bodyBytesMax
+            isStopped = bytes.count > bodyBytesMax
         }
         return !isStopped
     }

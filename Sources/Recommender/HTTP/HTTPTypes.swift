@@ -28,6 +28,8 @@ public struct HTTPOptions: Sendable {
     public var connectTimeoutSeconds = 10
     /// For one whole request; a stream has its own.
     public var timeoutSeconds = 30
+    /// Of an answer.
+    public var bodyBytesMax = 64 << 20
     /// A transfer of less than one byte a second for so long is given up.
     public var stallSeconds = 20
 
@@ -38,7 +40,7 @@ public struct HTTPOptions: Sendable {
 public struct HTTPRequest: Sendable {
     public var method: String
     public var path: String
-    public var body: String?
+    public var body: [UInt8]?
     public var contentType = "application/json"
     public var accept = "application/json"
     public var headers: [(name: String, value: String)] = []
@@ -46,7 +48,7 @@ public struct HTTPRequest: Sendable {
     public init(_ method: String, _ path: String, body: String? = nil) {
         self.method = method
         self.path = path
-        self.body = body
+        self.body = body.map { Array($0.utf8) }
     }
 }
 
