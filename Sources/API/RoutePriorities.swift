@@ -8,7 +8,7 @@ enum RoutePriorities {
         let health = ["/livez", "/readyz", "/v2/health/live", "/v2/health/ready"]
         if health.contains(pattern) || pattern == "/v1/killswitch" { return .control }
         let application = "/v1/applications/{app}"
-        let control = ["/pin", "/mode", "/stage", "/retrain", "/reset", "/approve", "/control", "/models/{version}/promote", "/seal", "/import"]
+        let control = ["/pin", "/mode", "/stage", "/retrain", "/reset", "/approve", "/control", "/models/{version}/promote", "/seal", "/export", "/import"]
         if control.contains(where: { pattern == application + $0 }) || (method == .delete && pattern == application) {
             return .control
         }

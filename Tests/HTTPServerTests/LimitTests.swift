@@ -92,6 +92,23 @@ extension SocketTests {
             }
         }
 
+        @Test func aRouteMayTakeItsTime() async throws {
+            var options = ServerOptions()
+            options.deferredTimeoutMilliseconds = 200
+            var router = Router()
+            router.add(.post, "/long", options: RouteOptions(patienceMilliseconds: 900)) { request, _ in
+                _ = request.deferral()
+                return .deferred
+            }
+            try await withServer(router, options) { _, bound in
+                let client = try TestClient(bound)
+                let begun = ContinuousClock.now
+                try await client.send("POST /long HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+                #expect(try await client.receive(answers: 1) == [503])
+                #expect(ContinuousClock.now - begun >= .milliseconds(850))
+            }
+        }
+
         @Test func dropsClientsThatDoNotReadAndStaysSmall() async throws {
             var options = ServerOptions()
             options.writeStallMilliseconds = 300

@@ -9,6 +9,8 @@ import Operations
 enum MoveRoutes {
     /// Bytes of an application's file.
     private static let bytesMax = 512 << 20
+    /// A million decisions take some twenty seconds.
+    private static let patience = RouteOptions(bodyBytesMax: bytesMax, patienceMilliseconds: 600_000)
 
     static func register(on router: inout Router, _ api: APIContext) {
         router.add(.get, "/v1/applications/{app}/seal") { request, _ in
@@ -27,16 +29,14 @@ enum MoveRoutes {
                 return try describe(agent, api)
             }
         }
-        router.add(.get, "/v1/applications/{app}/export") { request, _ in
+        router.add(.get, "/v1/applications/{app}/export", options: patience) { request, _ in
             let name = request.parameter(0)
             return inBackground(api, request.deferral()) {
                 let agent = try api.agent(named: name)
                 return ResponseBytes(contentType: .octetStream, body: try api.service.export(agent))
             }
         }
-        router.add(
-            .put, "/v1/applications/{app}/import", options: RouteOptions(bodyBytesMax: bytesMax)
-        ) { request, response in
+        router.add(.put, "/v1/applications/{app}/import", options: patience) { request, response in
             guard request.contentTypeIs("application/octet-stream") else {
                 response.problem(.unsupportedMediaType, detail: "Send application/octet-stream: what GET .../export gave.")
                 return .respond

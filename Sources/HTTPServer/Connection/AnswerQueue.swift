@@ -13,6 +13,9 @@ struct AnswerQueue {
         let style: AnswerStyle
         let startedAt: UInt64
         var priority = Priority.work
+        /// Nanoseconds that it may take beyond what every answer may.
+        var patience: UInt64 = 0
+        var dueFrom: UInt64 { startedAt &+ patience }
     }
 
     private(set) var outbox: Outbox?
@@ -25,8 +28,8 @@ struct AnswerQueue {
     var bytesToSend: Int { released - sent }
     var isEmpty: Bool { !hasSlots && bytesToSend == 0 }
     var hasSlots: Bool { firstSlot < slots.count }
-    /// When the oldest deferred answer began to be waited for.
-    var oldestDeferral: UInt64? { hasSlots ? slots[firstSlot].startedAt : nil }
+    /// From when on the oldest deferred answer is waited for: when it was asked for, or later where it may take its time.
+    var oldestDeferral: UInt64? { hasSlots ? slots[firstSlot].dueFrom : nil }
     /// Whether the answers that wait forbid to read and parse on.
     func isFull(_ context: LoopContext) -> Bool {
         slots.count - firstSlot >= context.options.pipelinedMax
@@ -38,7 +41,7 @@ struct AnswerQueue {
     /// Writes the draft as the answer of `request`; deferred unless it is ready.
     mutating func add(
         _ request: UInt32, _ style: AnswerStyle, _ context: LoopContext, startedAt: UInt64, isReady: Bool,
-        priority: Priority = .work
+        priority: Priority = .work, patience: UInt64 = 0
     ) {
         let box = outboxForWriting(context)
         let before = box.bytes.count
@@ -49,7 +52,7 @@ struct AnswerQueue {
             addSlot(
                 Slot(
                     request: request, length: box.bytes.count - before, isReady: isReady, style: style,
-                    startedAt: startedAt, priority: priority))
+                    startedAt: startedAt, priority: priority, patience: patience))
         }
         if isReady {
             context.answeredAtOnce += 1
@@ -125,7 +128,7 @@ struct AnswerQueue {
     mutating func expireDeferrals(
         startedBefore limit: UInt64, _ context: LoopContext, mayCancel: (_ request: UInt32) -> Bool = { _ in true }
     ) {
-        for slot in slots[firstSlot...] where !slot.isReady && slot.startedAt <= limit {
+        for slot in slots[firstSlot...] where !slot.isReady && slot.dueFrom <= limit {
             let detail =
                 mayCancel(slot.request)
                 ? "The answer took too long; nothing was done. Try again later."

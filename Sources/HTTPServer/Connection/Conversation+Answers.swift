@@ -45,7 +45,11 @@ extension Conversation {
         let style = style(head, context)
         switch outcome {
         case .respond: emit(style, context, at: context.now)
-        case .deferred: emit(style, context, at: context.now, isReady: false, priority: priority)
+        case .deferred:
+            let extra = (context.routes.entries[index].options.patienceMilliseconds ?? 0) - context.options.deferredTimeoutMilliseconds
+            emit(
+                style, context, at: context.now, isReady: false, priority: priority,
+                patience: UInt64(max(0, extra)) * 1_000_000)
         case .stream:
             answers.append(requests, context) { context.writeStreamHead(style, into: &$0) }
             stage = style.isHead ? .ended : .streaming
@@ -70,9 +74,9 @@ extension Conversation {
     /// Writes the draft as the answer of the current request.
     mutating func emit(
         _ style: AnswerStyle, _ context: LoopContext, at start: UInt64, isReady: Bool = true,
-        priority: Priority = .work
+        priority: Priority = .work, patience: UInt64 = 0
     ) {
-        answers.add(requests, style, context, startedAt: start, isReady: isReady, priority: priority)
+        answers.add(requests, style, context, startedAt: start, isReady: isReady, priority: priority, patience: patience)
         if style.closes { stage = .ended }
     }
 

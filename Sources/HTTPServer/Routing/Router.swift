@@ -21,9 +21,13 @@ public struct RouteOptions: Sendable {
     public var bodyBytesMax: Int?
     /// How urgent it is; nil: GET is a read, everything else work. `Router.prioritized` sets it for all routes at once.
     public var priority: Priority?
+    /// How long a deferred answer may take, in milliseconds, where that is longer than
+    /// `ServerOptions.deferredTimeoutMilliseconds`.
+    public var patienceMilliseconds: Int?
 
-    public init(bodyBytesMax: Int? = nil, priority: Priority? = nil) {
+    public init(bodyBytesMax: Int? = nil, priority: Priority? = nil, patienceMilliseconds: Int? = nil) {
         self.bodyBytesMax = bodyBytesMax
+        self.patienceMilliseconds = patienceMilliseconds
         self.priority = priority
     }
 }

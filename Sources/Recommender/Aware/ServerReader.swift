@@ -4,13 +4,18 @@
 public final class ServerReader {
     public let base: String
     private let client: AwareClient
+    /// For what may be long, and take long.
+    private let patient: AwareClient
 
     /// - Parameter tokenFile: a token in it is sent along; `nil` sends none.
     public init(base: String, tokenFile: String?) {
-        var options = HTTPOptions(base: base)
-        options.bodyBytesMax = 1 << 30
+        let options = HTTPOptions(base: base)
         self.base = options.base
-        client = AwareClient(options, Credentials(tokenFile.map { .tokenFile($0) } ?? .none))
+        let credentials = { Credentials(tokenFile.map { .tokenFile($0) } ?? .none) }
+        client = AwareClient(options, credentials())
+        var patience = options
+        (patience.timeoutSeconds, patience.stallSeconds, patience.bodyBytesMax) = (600, 600, 1 << 30)
+        patient = AwareClient(patience, credentials())
     }
 
     /// Why there is nothing to show, with what to do about it.
@@ -43,7 +48,7 @@ public final class ServerReader {
     /// The bytes at `path`; any status but 2xx is a failure.
     public func bytes(_ path: String) throws(Failure) -> [UInt8] {
         do {
-            let answer = try client.answer("GET", path)
+            let answer = try patient.answer("GET", path)
             if !answer.isSuccess { _ = try client.document(of: answer) }
             return answer.body
         } catch {
@@ -55,7 +60,7 @@ public final class ServerReader {
     public func send(_ method: String, _ path: String, bytes: [UInt8]) throws(Failure) -> JSON {
         var request = HTTPRequest(method, path)
         (request.body, request.contentType) = (bytes, "application/octet-stream")
-        do { return try client.document(of: client.answer(request)) } catch { throw Failure(error, base, path) }
+        do { return try patient.document(of: patient.answer(request)) } catch { throw Failure(error, base, path) }
     }
 
     /// Whatever is answered.
