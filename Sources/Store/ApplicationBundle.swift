@@ -102,11 +102,40 @@ enum ApplicationBundle {
         return try DatabaseQueue(configuration: configuration)
     }
 
-    /// An empty database of today's schema.
-    static func empty() throws -> DatabaseQueue {
+    /// An empty database of today's schema, and what it consists of: made once, because the migrations take longer than most moves.
+    private static let template = Result {
         let queue = try database()
         try Migrations.migrator.migrate(queue)
+        return (image: try image(of: queue), schema: try schema(of: queue))
+    }
+
+    static func empty() throws -> DatabaseQueue {
+        let queue = try database()
+        try load(template.get().image, into: queue)
         return queue
+    }
+
+    /// Every table, index and trigger, and the migrations that made them.
+    private static func schema(of queue: DatabaseQueue) throws -> [String] {
+        try queue.read { db in
+            let parts = "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1"
+            return try String.fetchAll(db, sql: parts) + Migrations.migrator.appliedMigrations(db)
+        }
+    }
+
+    private static func load(_ image: [UInt8], into queue: DatabaseQueue) throws {
+        try queue.inDatabase { db in
+            guard let memory = sqlite3_malloc64(UInt64(image.count)) else {
+                throw BundleFailure(description: "there is no memory for it")
+            }
+            image.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: image.count) }
+            // SQLite frees it, also when it refuses.
+            let code = sqlite3_deserialize(
+                db.sqliteConnection, "main", memory.assumingMemoryBound(to: UInt8.self), sqlite3_int64(image.count),
+                sqlite3_int64(image.count), UInt32(SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE))
+            guard code == SQLITE_OK else { throw BundleFailure(description: "it is no database") }
+            db.clearSchemaCache()
+        }
     }
 
     static func image(of queue: DatabaseQueue) throws -> [UInt8] {
@@ -128,19 +157,8 @@ enum ApplicationBundle {
         let image = try unpack(bytes)
         let queue = try database()
         do {
-            try queue.inDatabase { db in
-                let memory = sqlite3_malloc64(UInt64(image.count))
-                guard let memory else { throw BundleFailure(description: "there is no memory for it") }
-                image.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: image.count) }
-                // SQLite frees it, also when it refuses.
-                let code = sqlite3_deserialize(
-                    db.sqliteConnection, "main", memory.assumingMemoryBound(to: UInt8.self), sqlite3_int64(image.count),
-                    sqlite3_int64(image.count), UInt32(SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE))
-                guard code == SQLITE_OK else { throw BundleFailure(description: "it is no database") }
-                db.clearSchemaCache()
-            }
-            try checkSchema(of: queue)
-            try Migrations.migrator.migrate(queue)
+            try load(image, into: queue)
+            try bringUpToDate(queue)
             var findings = Doctor.Findings()
             try queue.read { try Doctor.examine($0, &findings) }
             guard findings.damage.isEmpty else {
@@ -155,8 +173,10 @@ enum ApplicationBundle {
         }
     }
 
-    /// Whether the tables, indexes and triggers are those that this program made, in this version or an earlier one.
-    private static func checkSchema(of queue: DatabaseQueue) throws {
+    /// Tables, indexes and triggers must be those that this program made, in this version or an earlier one.
+    private static func bringUpToDate(_ queue: DatabaseQueue) throws {
+        let found = try schema(of: queue)
+        if try found == template.get().schema { return }
         let migrator = Migrations.migrator
         guard try !queue.read(migrator.hasBeenSuperseded) else {
             throw BundleFailure(description: "it was exported by a newer version of aware")
@@ -166,9 +186,7 @@ enum ApplicationBundle {
         }
         let ours = try database()
         try migrator.migrate(ours, upTo: last)
-        let schema = "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1"
-        guard try queue.read({ try String.fetchAll($0, sql: schema) }) == ours.read({ try String.fetchAll($0, sql: schema) }) else {
-            throw BundleFailure(description: "its tables are not those of aware")
-        }
+        guard try found == schema(of: ours) else { throw BundleFailure(description: "its tables are not those of aware") }
+        try migrator.migrate(queue)
     }
 }

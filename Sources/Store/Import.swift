@@ -28,11 +28,13 @@ extension Database {
         do {
             try bundle.read { source in
                 try arrival.rows(of: source, by: { rows, isLast in
-                    let done = try slice { db -> Bool? in
+                    func insert(_ db: GRDB.Database) throws -> Bool? {
                         for row in rows { try row.insert(into: db) }
                         if isLast { try Self.finish(arrival, entry, in: db) }
                         return true
                     }
+                    // Nothing follows the last one that it had to leave room for.
+                    let done = isLast ? try write(insert) : try slice(insert)
                     guard done != nil else { throw BundleFailure(description: "the server is being stopped") }
                 })
             }

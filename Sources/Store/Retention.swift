@@ -87,6 +87,8 @@ extension Database {
             {
                 let to = from + Self.sliceDecisions
                 let done = try slice { db -> Bool? in
+                    // The numbers of an arrival that died are in the mark already.
+                    try Self.keepHighest(db)
                     try db.execute(
                         sql: "DELETE FROM decision WHERE seq >= ? AND seq < ? AND application = ?",
                         arguments: [from, to, application])

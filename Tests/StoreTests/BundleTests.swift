@@ -128,6 +128,8 @@ import Testing
                 #expect(try again.applications().map(\.name) == ["a", "b"])
                 try again.finishDeletions()
                 #expect(try rows(again) == [0, 0, 0, 0, 0])
+                // Nobody was answered with what is gone, so nothing was lost.
+                #expect(try Doctor.examine(folder: folder).damage == [])
                 #expect(try again.add(bundle: bundle, as: "copy", numbers: { _ in 10_001 }, audit: Self.entry).application.name == "copy")
                 try again.shutDown()
             }
