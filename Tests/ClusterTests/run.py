@@ -287,6 +287,33 @@ def replay(stack):
     check("the model says the same", abs(measured["billPerDay"] / modelled["billPerDay"] - 1) < 0.02)
 
 
+def sharded(stack):
+    """Two servers behind nginx: each application's observation goes to the server that has it."""
+    if not shutil.which("nginx"):
+        print("    skipped: there is no nginx here")
+        return
+    for index in range(8):
+        stack.create("deployments", deployment(f"shard-{index}", 1, annotations={"aware.dev/mode": "shadow"}))
+    folder, second, proxy = f"{stack.folder}/sharded", free_port(), free_port()
+    os.makedirs(folder)
+    stack.start("second", [stack.aware_binary, "serve", "--listen", f"127.0.0.1:{second}", "--data", f"{folder}/data"])
+    wait("the second server is ready", lambda: stack.get(f"http://127.0.0.1:{second}/readyz") is not None, 20)
+    with open(f"{folder}/nginx.conf", "w") as file:
+        subprocess.run(["deploy/sharding/proxy", "nginx", "--listen", f"127.0.0.1:{proxy}", f"127.0.0.1:{stack.aware_port}",
+                        f"127.0.0.1:{second}"], check=True, stdout=file)
+    stack.start("nginx", ["nginx", "-p", folder, "-c", "nginx.conf", "-g", "daemon off;"])
+    time.sleep(3)
+    done = subprocess.run(
+        [stack.aware_binary, "recommend", "--server", f"http://127.0.0.1:{proxy}", "--prometheus", f"http://127.0.0.1:{stack.prometheus_port}",
+         "--kubeconfig", stack.kubeconfig, "--once", "--listen", "none"], capture_output=True, text=True, timeout=120)
+    there = stack.get(f"http://127.0.0.1:{second}/v1/applications?limit=500")["items"]
+    there = {item["name"]: item["decisions"] for item in there}
+    names = {f"{NAMESPACE}.shard-{index}" for index in range(8)}
+    check(f"some of the applications are on the second server: {there} {done.stdout[-500:]} {done.stderr[-500:]}", 0 < len(names & set(there)) < 8)
+    check(f"each of them has decided: {there}", all(count >= 1 for count in there.values()))
+    check(f"the others have decided on the first: {names - set(there)}", all(stack.decisions(name) for name in names - set(there)))
+
+
 def thousand(stack):
     """1,000 workloads: at most 2 s of CPU and 8 queries an interval."""
     stack.create("deployments", deployment("many-0", 1, annotations={"aware.dev/mode": "shadow"}))
@@ -310,7 +337,7 @@ def main():
     if not shutil.which("prometheus"):
         print("cluster tests: skipped, there is no prometheus here (apt-get install prometheus)")
         return
-    tests = [kubectl_and_the_double, shadow, horizontal, both, vertical, conflicts, keda, guide, replay, faults, leader]
+    tests = [kubectl_and_the_double, shadow, horizontal, both, vertical, conflicts, keda, guide, replay, sharded, faults, leader]
     if arguments.all:
         tests.append(thousand)
     with Stack(os.path.abspath(arguments.aware)) as stack:
