@@ -26,20 +26,34 @@ public enum Reward {
     /// Missing metrics: a half-measured step has no reward, because leaving a term out would pay for what was not
     /// seen (a missing latency would turn every reward into pure utilisation). RU needs one of CPU and memory. SP is 1
     /// without an objective, and 1 for a latency objective when no request arrived and so no latency exists. An
-    /// explicit `reward` of the observation replaces the value. Values that are not finite, or negative, count as
-    /// missing.
+    /// explicit `reward` of the observation replaces the value, within what the value can be. Other values that are not
+    /// finite, or negative, count as missing.
     public static func step(_ observation: Observation, _ profile: Profile) -> RewardParts {
         let preservation = sloPreservation(observation, profile.objective)
         let utilization = meanUtilization(observation)
         var value: Double?
         if let explicit = observation.reward, explicit.isFinite {
-            value = explicit
+            value = clipped(explicit)
         } else if let preservation, let utilization {
             value = profile.reward.alpha * preservation + (1 - profile.reward.alpha) * utilization
         }
         return RewardParts(
             sloPreservation: preservation, utilization: utilization, value: value,
             violated: preservation.map { $0 < 1 } ?? false)
+    }
+
+    /// What a reported reward can be, whatever alpha is: both of its parts are shares of 1.
+    public static let range = 0.0...1.0
+
+    /// What a client says that a step was worth, within what this form of reward can be: nobody can outbid what can be
+    /// measured.
+    public static func clipped(_ reward: Double) -> Double { min(range.upperBound, max(range.lowerBound, reward)) }
+
+    /// The reported reward as the server measures it: without what the client says that it was.
+    public static func measured(_ observation: Observation, _ profile: Profile) -> Double? {
+        var observation = observation
+        observation.reward = nil
+        return step(observation, profile).value
     }
 
     /// The reward that training maximises: the step's cost by the profile's objective, negative. `nil` unless the service

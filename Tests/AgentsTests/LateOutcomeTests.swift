@@ -1,4 +1,4 @@
-// News of a decision that come late change the mean of the episode it belongs to, and what the lifecycle made of it.
+// News of a decision that come late change the mean of the episode it belongs to, as it is reported.
 
 import Scaling
 import Store
@@ -52,24 +52,5 @@ import Testing
             for _ in 0..<3 { try await decide() }
             #expect(try episode(2) == Self.mean(Array(rewards[6..<12])))
         }
-    }
-
-    @Test func theLifecycleGoesByTheCorrectedReward() throws {
-        var lifecycle = Lifecycle()
-        var profile = Profile()
-        profile.thresholds.window = 3
-        for reward in [0.8, 0.7, 0.9] {
-            _ = lifecycle.episodeEnded(policyReward: nil, rulesReward: reward, candidateEstimate: nil, profile: profile)
-        }
-        // The first episode names the stage; the two after it make the window.
-        #expect(lifecycle.rulesReward == 0.8)
-        lifecycle.correct(from: 0.7, to: 0.4)
-        #expect(lifecycle.rulesReward == 0.65)
-        // Episodes that have left the window, or never had a reward, change nothing.
-        lifecycle.correct(from: 0.123, to: 0)
-        lifecycle.correct(from: nil, to: 0.1)
-        #expect(lifecycle.rulesReward == 0.65)
-        lifecycle.correct(from: 0.9, to: nil)
-        #expect(lifecycle.rulesReward == 0.4)
     }
 }

@@ -139,4 +139,54 @@ import Testing
             #expect(audit.map { $0["action"].string } == ["promote", "import"])
         }
     }
+
+    /// What a client sends who would like to see its version on duty, although the service is bad.
+    enum Bribe: CaseIterable { case none, observation, outcome }
+
+    /// An owner gave thresholds in reported rewards; whoever may decide names the rewards.
+    @Test(arguments: Bribe.allCases) func nobodyIsPromotedByTheRewardsThatItSends(_ bribe: Bribe) async throws {
+        try await withService(followsObservedTime: true) { address in
+            let client = try Client(address)
+            let profile = #"""
+                {"slo": {"latencySeconds": 0.5}, "episodeSteps": 10, "bootstrap": false, "controlEpisodes": false,
+                 "replicas": {"min": 3, "max": 3}, "thresholds": {"serving": 0.8, "deviation": 0.5, "window": 3}}
+                """#
+            #expect(try await client.send("PUT", Self.path, profile).status == 201)
+            var stages: Set<String> = []
+            for step in 0..<120 {
+                // A service that misses its objective ten times over on idle machines; without a bribe, one that is well.
+                let isGood = bribe == .none
+                let wave = Double(step % 7) / 100
+                let time = Date(timeIntervalSince1970: 1_780_000_000 + 60 * Double(step)).ISO8601Format()
+                // Not always the same: a constant reward raises an alarm of its own.
+                let reward = bribe == .observation ? ", \"reward\": \(step % 2 == 0 ? 1000 : 0.95 + wave / 2)" : ""
+                let answer = try await client.post(
+                    Self.path + "/decisions",
+                    """
+                    {"replicas": 3, "cpuLimit": "500m", "memoryLimit": "512Mi", "cpuUtilization": \(isGood ? 0.8 + wave : 0.1 + wave), \
+                    "memoryUtilization": \(isGood ? 0.8 : 0.1), "latencySeconds": \(isGood ? 0.2 + wave : 5 + wave), \
+                    "requestRate": \(50 + 100 * wave), "time": "\(time)"\(reward)}
+                    """)
+                try #require(answer.status == 200, "\(answer.body)")
+                let decision = try answer.json
+                if let told = decision["reward"].number { #expect((0...1).contains(told), "a reward of \(told) was reported") }
+                if bribe == .outcome, let id = decision["id"].string {
+                    let told = try await client.post(Self.path + "/decisions/\(id)/outcome", "{\"reward\": \(0.95 + wave / 2)}")
+                    try #require(told.status == 200, "\(told.body)")
+                }
+                guard step % 10 == 9 else { continue }
+                #expect(
+                    try await eventually(seconds: 30) {
+                        let status = try await client.read(Self.path)["status"]
+                        stages.insert(status["stage"].string ?? "")
+                        return status["episodesTrained"].integer == status["episodes"].integer
+                    })
+            }
+            #expect(stages.contains("online"))
+            #expect(stages.contains("serving") == (bribe == .none), "\(bribe): \(stages)")
+            // The owner sees what was reported; only the verdict does not go by it.
+            let reported = try await client.read(Self.path)["status"]["reward"].number
+            #expect(try #require(reported) > 0.8)
+        }
+    }
 }

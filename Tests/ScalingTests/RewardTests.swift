@@ -57,10 +57,14 @@ import Testing
         #expect(Reward.step(.make(latency: nil, rate: 0), profile).sloPreservation == 1)
     }
 
-    @Test func explicitRewardReplacesTheValue() {
+    @Test(arguments: [(0.25, 0.25), (-3, 0), (1.5, 1), (1000, 1), (0, 0), (1, 1)])
+    func explicitRewardReplacesTheValueWithinItsRange(_ given: Double, _ counts: Double) {
         var observation = Observation.make(latency: nil)
-        observation.reward = -3
-        #expect(Reward.step(observation, profile).value == -3)
+        observation.reward = given
+        #expect(Reward.step(observation, profile).value == counts)
+        // What was measured is another matter, and here there is nothing.
+        #expect(Reward.measured(observation, profile) == nil)
+        #expect(Reward.measured(.make(), profile) == Reward.step(.make(), profile).value)
     }
 
     @Test func trainingPaysForTheWholeBill() throws {
@@ -89,7 +93,7 @@ import Testing
         for _ in 0..<10_000 {
             let observation = random.wildObservation()
             let parts = Reward.step(observation, profile)
-            if let value = parts.value, observation.reward == nil { #expect(value >= 0 && value <= 1) }
+            if let value = parts.value { #expect(value >= 0 && value <= 1) }
             let penalized = Reward.penalized(
                 parts, observation: observation, previous: .make(), decided: .make(replicas: 1 + random.below(8)),
                 profile: profile)

@@ -199,12 +199,6 @@ public struct Lifecycle: Sendable, Equatable {
         rules.shift(by: difference)
     }
 
-    /// An episode turned out to have earned something else. What has left the windows already stays as it was.
-    public mutating func correct(from before: Double?, to after: Double?) {
-        guard let before else { return }
-        if !policy.replace(before, by: after) { rules.replace(before, by: after) }
-    }
-
     // MARK: Edges
 
     /// The candidate's own estimate decides, not what the rules earned meanwhile. After each demotion the rules act

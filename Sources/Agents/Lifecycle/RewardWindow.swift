@@ -20,14 +20,6 @@ struct RewardWindow: Sendable, Equatable {
 
     mutating func removeAll() { values.removeAll() }
 
-    /// Replaces the latest reward that equals `old`, or with `nil` drops it; false when there is none.
-    @discardableResult
-    mutating func replace(_ old: Double, by new: Double?) -> Bool {
-        guard let index = values.lastIndex(of: old) else { return false }
-        if let new, new.isFinite { values[index] = new } else { values.remove(at: index) }
-        return true
-    }
-
     mutating func shift(by difference: Double) { values = values.map { $0 + difference } }
 
     var mean: Double { values.mean }

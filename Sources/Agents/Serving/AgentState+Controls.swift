@@ -6,12 +6,12 @@ import Scaling
 public struct DecisionFeedback: Sendable, Equatable {
     /// Whether it was carried out.
     public var applied: Bool
-    /// Replaces the computed reward; `nil` leaves it.
+    /// Replaces the computed reward where rewards are reported; `nil` leaves it. Never more or less than a reward can be.
     public var reward: Double?
 
     public init(applied: Bool, reward: Double?) {
         self.applied = applied
-        self.reward = reward
+        self.reward = reward.map(Reward.clipped)
     }
 
     /// The observation that follows the decision, with what is known of it. What the observation says itself stands.

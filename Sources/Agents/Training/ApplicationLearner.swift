@@ -191,9 +191,10 @@ struct ApplicationLearner: Sendable {
     private static let episodesBetweenInspections = 10
 
     /// What an episode was worth: the objective's mean cost of a step, negative, measured by the server itself. An owner
-    /// who gave thresholds speaks in reported rewards, so these count then.
+    /// who gave thresholds speaks in rewards as they are reported, so these count then, measured here, too.
     private func value(of summary: EpisodeSummary, _ source: LearningSource) throws -> Double? {
-        Self.goesByReward(source.profile) ? summary.reward : try source.values(summary).compactMap { $0 }.average
+        let steps = Self.goesByReward(source.profile) ? try source.rewards(summary) : try source.values(summary)
+        return steps.compactMap { $0 }.average
     }
 
     static func goesByReward(_ profile: Profile) -> Bool {

@@ -57,10 +57,13 @@ struct LearningSource {
         EpisodeAssembly.episode(from: try decisions(number), profile: profile)
     }
 
-    /// The reward of every step of an episode, `nil` where it is not known.
+    /// The reward of every step of an episode as it was measured here, `nil` where it is not known. What clients say that
+    /// a step was worth is reported, but nobody is judged by it: who is paid could name the price.
     func rewards(_ episode: EpisodeSummary) throws -> [Double?] {
-        // A decision has the reward of the one before it.
-        try store.decisions(of: episode).dropFirst().map(\.reward)
+        // A decision has the reward of the one before it, and none if that was not carried out.
+        try store.decisions(of: episode).dropFirst().map { decision in
+            decision.reward.flatMap { _ in Reward.measured(decision.observation.readable().observation, profile) }
+        }
     }
 
     /// What every step of an episode was worth by the objective, `nil` where it is not known.

@@ -88,7 +88,7 @@ extension ApplicationLearner {
             calibrated.takeBack(at: recent.last)
             return [.calibration(from: before, to: calibrated.calibration ?? Calibration(profile))]
         case .correct(let correction):
-            lifecycle.correct(from: correction.before, to: correction.after)
+            // The lifecycle goes by what was measured when the episode ended: news of what it was worth come from outside.
             trajectories.correct(correction)
             return []
         }
