@@ -56,6 +56,16 @@ struct ServeCommand: AsyncParsableCommand {
         try await group.run()
     }
 
+    /// Below it there is hardly one left for a client.
+    private static let descriptorsMin = 64
+
+    /// How many files and connections this process may have open.
+    private static var descriptors: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+        return Int(clamping: limit.rlim_cur)
+    }
+
     /// What a person wants to know first: where the page is, where the data is, and what to type.
     private func announce(_ server: PolicyServer) {
         for address in server.urls { print("aware serves \(address)") }
@@ -64,7 +74,11 @@ struct ServeCommand: AsyncParsableCommand {
             print("clock:     observed: time is what the observations say; one without a time is one step later")
         }
         let (served, reserved) = server.connections
-        print("connections: \(served) at once, and \(reserved) more for health and control (ulimit -n)")
+        let descriptors = Self.descriptors
+        print("connections: \(served) at once, and \(reserved) more for health and control (ulimit -n \(descriptors))")
+        if descriptors < Self.descriptorsMin {
+            print("             ulimit -n \(descriptors) is too little: the data file alone takes twenty; give \(Self.descriptorsMin) or more")
+        }
         if let base = server.urls.first(where: { $0.hasPrefix("http") }) {
             print(
                 """

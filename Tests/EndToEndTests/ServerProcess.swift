@@ -61,10 +61,17 @@ struct ServerProcess {
     let program: RunningProgram
     let port: UInt16
 
-    /// - Parameter more: further arguments.
-    static func start(on folder: String, _ more: [String] = []) async throws -> ServerProcess {
-        let program = try RunningProgram(
-            "aware", ["serve", "--listen", "127.0.0.1:0", "--data", folder, "--loops", "1"] + more)
+    /// - Parameters:
+    ///   - more: further arguments.
+    ///   - descriptors: how many files and connections it may have open.
+    static func start(on folder: String, _ more: [String] = [], descriptors: Int? = nil) async throws -> ServerProcess {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", folder, "--loops", "1"] + more
+        let program =
+            if let descriptors {
+                try RunningProgram("/bin/sh", ["-c", "ulimit -n \(descriptors) && exec \"$0\" \"$@\"", "\(programs)/aware"] + arguments)
+            } else {
+                try RunningProgram("aware", arguments)
+            }
         var port: UInt16?
         _ = try await eventually(seconds: 20) {
             port = program.output.firstMatch(of: /aware serves http:\/\/127\.0\.0\.1:(\d+)\//).flatMap { UInt16($0.1) }
@@ -73,4 +80,25 @@ struct ServerProcess {
         guard let port else { throw ConnectionFailure(description: "aware serve did not start: \(program.output)") }
         return ServerProcess(program: program, port: port)
     }
+}
+
+extension RunningProgram {
+    /// CPU time of all its threads so far, in seconds.
+    var cpuSeconds: Double {
+        var (clock, time) = (clockid_t(), timespec())
+        guard clock_getcpuclockid(pid, &clock) == 0, clock_gettime(clock, &time) == 0 else { return 0 }
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// What it has in memory, and the most it has had since `forgetPeak`; MiB.
+    var memory: (now: Double, peak: Double) {
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
+        func value(_ name: String) -> Double {
+            let line = text.split(separator: "\n").first { $0.hasPrefix(name) } ?? ""
+            return (line.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0) / 1024
+        }
+        return (value("VmRSS:"), value("VmHWM:"))
+    }
+
+    func forgetPeak() { try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/\(pid)/clear_refs")) }
 }

@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import Synchronization
 import Testing
 
 @testable import HTTPServer
@@ -123,6 +124,72 @@ extension SocketTests {
                 #expect(try await eventually { server.statistics.timeouts == 1 })
                 #expect(server.statistics.requests < 200, "reading stops when answers pile up")
                 #expect(try await eventually { server.statistics.connectionsOpen == 0 })
+            }
+        }
+
+        @Test func aConnectionHasOneReadUnderWayHoweverManyItSends() async throws {
+            // Each read is answered at the end of its drain, with much.
+            let handled = Mutex(0)
+            let waiting = Mutex<[Deferral]>([])
+            let server = Mutex<Server?>(nil)
+            var options = ServerOptions()
+            options.onDrain = { _ in
+                let tickets = waiting.withLock { list in
+                    defer { list = [] }
+                    return list
+                }
+                let large = ResponseBytes(body: [UInt8](repeating: 120, count: 1_000_000))
+                server.withLock { $0 }?.complete(tickets.map { ($0, large) })
+            }
+            var router = Router()
+            router.add(.get, "/", options: RouteOptions(priority: .read)) { request, _ in
+                handled.withLock { $0 += 1 }
+                waiting.withLock { $0.append(request.deferral()) }
+                return .deferred
+            }
+            try await withServer(router, options) { running, bound in
+                server.withLock { $0 = running }
+                let greedy = try TestClient(bound, receiveBuffer: 4096)
+                try await greedy.send(String(repeating: get, count: 60))
+                try await Task.sleep(for: .milliseconds(300))
+                #expect(handled.withLock { $0 } < 20, "what the kernel takes, and one that waits")
+                // Nobody else waits for it, and who takes his answers gets them all.
+                let client = try TestClient(bound)
+                try await client.send(String(repeating: get, count: 5))
+                #expect(try await client.receive { $0.received.count > 5_000_000 })
+                #expect(client.statuses == [200, 200, 200, 200, 200])
+                #expect(try await greedy.receive { $0.received.count > 60_000_000 })
+                #expect(greedy.statuses.count == 60)
+            }
+        }
+
+        @Test func whoHoldsTheReserveInSilenceMakesRoomForAProbe() async throws {
+            var options = ServerOptions()
+            options.connectionsMax = 2
+            options.reservedConnectionsMax = 4
+            options.reservedTimeoutMilliseconds = 60_000
+            var router = Router.sample()
+            router.add(.get, "/health", options: RouteOptions(priority: .control)) { _, response in
+                response.body("well")
+                return .respond
+            }
+            try await withServer(router, options) { server, bound in
+                // More than there is room for, and some have begun to ask.
+                var silent: [TestClient] = []
+                for index in 0..<60 {
+                    let client = try TestClient(bound)
+                    if index % 3 == 0 { try await client.send("GET /heal") }
+                    silent.append(client)
+                }
+                #expect(try await eventually { server.statistics.connectionsAccepted >= 60 })
+                for _ in 0..<20 {
+                    let probe = try TestClient(bound)
+                    try await probe.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+                    #expect(try await probe.receive(answers: 1) == [200])
+                }
+                #expect(server.statistics.connectionsOpen <= 6)
+                try await silent[0].send("th HTTP/1.1\r\nHost: a\r\n\r\n")
+                #expect(try await silent[0].receive(answers: 1) == [200], "who came first is served as before")
             }
         }
 

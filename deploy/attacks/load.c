@@ -1,10 +1,11 @@
 // A closed loop of many connections: each sends its next request when the answer to the last one is there. Counts what
 // was answered 2xx, what was turned away, and how long either took.
 //
-//   load PORT CONNECTIONS SECONDS FILE [RETRY_MILLISECONDS]
+//   load PORT CONNECTIONS SECONDS FILE [RETRY_MILLISECONDS [PIPELINED]]
 //
 // FILE holds the request, byte for byte; %d in it becomes the connection's number. After a 503 a connection waits for
-// RETRY_MILLISECONDS (0: it comes back at once). Prints one JSON object.
+// RETRY_MILLISECONDS (0: it comes back at once). PIPELINED requests are sent at once, and the next ones when all are
+// answered. Prints one JSON object.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,10 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-typedef struct { int fd, state, got; double sent, due; char head[512]; long need; } client;
+typedef struct { int fd, state, got, due_answers, refused; double sent, due; char head[2048]; long body; } client;
 enum { CLOSED, CONNECTING, WAITING, RESTING };
 
-static int port, epoll_fd;
+static int port, epoll_fd, pipelined = 1;
 static char *template;
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec * 1e-9; }
 static int compare(const void *a, const void *b) { double x = *(double *)a, y = *(double *)b; return (x > y) - (x < y); }
@@ -40,10 +41,11 @@ static void start(client *c, int index) {
 }
 
 static void request(client *c, int index) {
-    char text[8192];
-    int length = snprintf(text, sizeof text, template, index, index);
-    c->got = 0;
-    c->need = 0;
+    static char text[1 << 20];
+    int length = 0;
+    for (int i = 0; i < pipelined; i++) length += snprintf(text + length, sizeof text - length, template, index, index);
+    c->got = c->body = c->refused = 0;
+    c->due_answers = pipelined;
     c->state = WAITING;
     c->sent = now();
     (void)!send(c->fd, text, length, MSG_NOSIGNAL);
@@ -52,10 +54,11 @@ static void request(client *c, int index) {
 static void end(client *c) { if (c->fd >= 0) close(c->fd); c->fd = -1; c->state = CLOSED; c->due = now() + 0.05; }
 
 int main(int argc, char **argv) {
-    if (argc < 5) { fprintf(stderr, "load PORT CONNECTIONS SECONDS FILE [RETRY_MILLISECONDS]\n"); return 2; }
+    if (argc < 5) { fprintf(stderr, "load PORT CONNECTIONS SECONDS FILE [RETRY_MILLISECONDS [PIPELINED]]\n"); return 2; }
     port = atoi(argv[1]);
     int count = atoi(argv[2]);
     double seconds = atof(argv[3]), retry = argc > 5 ? atof(argv[5]) / 1000 : 0;
+    if (argc > 6) pipelined = atoi(argv[6]);
     FILE *f = fopen(argv[4], "rb");
     if (!f) { perror(argv[4]); return 2; }
     template = calloc(1, 8192);
@@ -89,25 +92,38 @@ int main(int argc, char **argv) {
             ssize_t r = recv(c->fd, bytes, sizeof bytes, 0);
             if (r < 0 && errno == EAGAIN) continue;
             if (r <= 0) { broken += now() > warm; end(c); continue; }
-            int before = c->got, room_left = (int)sizeof c->head - 1 - before;
-            if (room_left > 0) memcpy(c->head + before, bytes, r < room_left ? r : room_left);
-            c->got += r;
-            c->head[c->got < (int)sizeof c->head - 1 ? c->got : (int)sizeof c->head - 1] = 0;
-            if (!c->need) {
-                char *length = strcasestr(c->head, "content-length:"), *body = memmem(bytes, r, "\r\n\r\n", 4);
-                if (!body) continue;
-                c->need = before + (body - bytes) + 4 + (length ? atol(length + 15) : 0);
-            }
-            if (c->got < c->need) continue;
             double t = now();
-            int status = atoi(c->head + 9);
-            if (t > warm) {
-                if (status >= 200 && status < 300) { if (accepted < room) good[accepted++] = t - c->sent; }
-                else if (status == 503) { if (refused < room) bad[refused++] = t - c->sent; }
-                else other++;
+            int closes = 0;
+            for (char *at = bytes, *stop_at = bytes + r; at < stop_at && c->due_answers > 0;) {
+                if (c->body > 0) {
+                    long taken = c->body < stop_at - at ? c->body : stop_at - at;
+                    c->body -= taken;
+                    at += taken;
+                    if (c->body > 0) break;
+                } else {
+                    // The head, byte by byte: it may come in two pieces.
+                    if (c->got < (int)sizeof c->head - 1) c->head[c->got++] = *at;
+                    at++;
+                    if (c->got < 4 || memcmp(c->head + c->got - 4, "\r\n\r\n", 4)) continue;
+                    c->head[c->got] = 0;
+                    char *length = strcasestr(c->head, "content-length:");
+                    c->body = length ? atol(length + 15) : 0;
+                    int status = atoi(c->head + 9);
+                    closes |= strcasestr(c->head, "connection: close") != NULL;
+                    c->refused |= status == 503;
+                    if (t > warm) {
+                        if (status >= 200 && status < 300) { if (accepted < room) good[accepted++] = t - c->sent; }
+                        else if (status == 503) { if (refused < room) bad[refused++] = t - c->sent; }
+                        else other++;
+                    }
+                    c->got = 0;
+                    if (c->body > 0) continue;
+                }
+                c->due_answers--;
             }
-            if (strcasestr(c->head, "connection: close")) { end(c); continue; }
-            if (status == 503 && retry > 0) { c->state = RESTING; c->due = t + retry; } else request(c, index);
+            if (closes) { end(c); continue; }
+            if (c->due_answers > 0) continue;
+            if (c->refused && retry > 0) { c->state = RESTING; c->due = t + retry; } else request(c, index);
         }
         double t = now();
         if (t - look < 0.005) continue;

@@ -24,6 +24,8 @@ struct AnswerQueue {
     private var released = 0
     private var slots: [Slot] = []
     private var firstSlot = 0
+    /// Deferred answers of reads that are not there yet.
+    private var openReads = 0
 
     var bytesToSend: Int { released - sent }
     var isEmpty: Bool { !hasSlots && bytesToSend == 0 }
@@ -31,8 +33,11 @@ struct AnswerQueue {
     /// From when on the oldest deferred answer is waited for: when it was asked for, or later where it may take its time.
     var oldestDeferral: UInt64? { hasSlots ? slots[firstSlot].dueFrom : nil }
     /// Whether the answers that wait forbid to read and parse on.
+    ///
+    /// How large the answer of a read will be is known when it is there: a connection has one under way, whatever it has
+    /// sent, or who pipelines reads and takes no answer would fill our memory with sixty large ones.
     func isFull(_ context: LoopContext) -> Bool {
-        slots.count - firstSlot >= context.options.pipelinedMax
+        openReads > 0 || slots.count - firstSlot >= context.options.pipelinedMax
             || (outbox?.bytes.count ?? 0) - sent >= context.options.outputBytesMax
     }
 
@@ -59,6 +64,7 @@ struct AnswerQueue {
         } else {
             context.admission.began(priority)
             context.statistics.add(.deferred)
+            if priority == .read { openReads += 1 }
         }
     }
 
@@ -112,6 +118,7 @@ struct AnswerQueue {
             context.give(back: answer)
         }
         slots[index].isReady = true
+        if slots[index].priority == .read { openReads -= 1 }
         let took = context.now &- slots[index].startedAt
         context.statistics.took(took)
         context.statistics.add(.deferred, -1)
@@ -175,6 +182,7 @@ struct AnswerQueue {
         }
         slots = []
         firstSlot = 0
+        openReads = 0
         if let box = outbox { context.give(back: box) }
         outbox = nil
         (sent, released) = (0, 0)

@@ -57,7 +57,8 @@ public struct ServerOptions: Sendable {
     /// Requests of control and of reads that a loop takes before it looks at all connections again.
     public var controlPerPassMax = 32
     public var readPerPassMax = 32
-    /// Connections beyond `connectionsMax` for health and control alone; other requests on them are answered 503.
+    /// Connections beyond `connectionsMax` for health and control alone; other requests on them are answered 503. When all
+    /// are taken, the oldest that has asked for nothing makes room.
     public var reservedConnectionsMax = 64
     /// How long a connection of the reserve may take for its one request.
     public var reservedTimeoutMilliseconds = 2_000

@@ -38,7 +38,7 @@ extension EventLoop {
 
     /// Takes over an accepted socket.
     func adopt(_ descriptor: Int32, _ peer: PeerAddress) {
-        guard !context.isDraining, let place = limits.admit() else {
+        guard !context.isDraining, let place = limits.admit() ?? placeOfASilentOne() else {
             statistics.add(.refused)
             Glibc.close(descriptor)
             return
@@ -54,9 +54,31 @@ extension EventLoop {
             statistics.add(.refused)
             connection.reservedAt = max(1, context.now)
             connection.conversation.isReserved = true
+            if reserved.count >= 2 * limits.reserveMax { forgetGoneOnes() }
+            reserved.append((connection.index, connection.generation))
+            // A probe has sent its question by now: it is answered before anybody else is let in.
+            receive(connection)
         }
         mark(connection)
         updateTimer()
+    }
+
+    /// The reserve is full: whoever came first of those that have asked for nothing makes room. Who wants to know whether
+    /// the server lives asks as soon as it is connected; who holds a connection in silence must not keep it from asking.
+    private func placeOfASilentOne() -> SharedLimits.Place? {
+        forgetGoneOnes()
+        for (index, generation) in reserved {
+            guard let connection = connections.find(index, generation), connection.conversation.answers.isEmpty,
+                !connection.conversation.isFinished
+            else { continue }
+            close(connection)
+            return limits.admit()
+        }
+        return nil
+    }
+
+    private func forgetGoneOnes() {
+        reserved = reserved.filter { connections.find($0.index, $0.generation) != nil }
     }
 
     /// Out of descriptors: one client is let in with the spare one just to be closed, then accepting rests for a while.

@@ -24,6 +24,8 @@ actor EventLoop {
     var nextPeer = 0
     /// When accepting goes on after the process ran out of descriptors; 0 while it is not paused.
     var acceptPausedUntil: UInt64 = 0
+    /// Connections of the reserve, oldest first; those that are gone among them.
+    var reserved: [(index: UInt32, generation: UInt32)] = []
     /// Connections of the reserve accepted before `nextTick`.
     var reservedInTick = 0
     var nextTick: UInt64 = 0
@@ -289,6 +291,7 @@ actor EventLoop {
         guard let connection = connections.find(deferral.connection, deferral.generation),
             connection.conversation.answers.complete(deferral.request, with: answer, context)
         else { return }
+        connection.conversation.account(context)
         mark(connection)
     }
 
