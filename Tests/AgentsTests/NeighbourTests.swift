@@ -2,6 +2,7 @@
 //
 // AWARE_NEIGHBOUR_SEEDS=3 teaches twelve applications and measures twenty others, for each seed.
 
+import Base
 @testable import Agents
 import BasePolicy
 @testable import ClusterModel
