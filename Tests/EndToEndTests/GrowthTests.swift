@@ -105,12 +105,12 @@ import Testing
             for (method, pattern) in routes {
                 let path = pattern.split(separator: "/").map { $0.hasPrefix("{") ? "1" : String($0) }.joined(separator: "/")
                 for (name, make) in Self.heads {
-                    try await probe.expectLinear("\(method) \(pattern), \(name)", 1000, times: 10, noise: 0.02) { make(method, "/" + path, $0) }
+                    try await probe.expectLinear("\(method) \(pattern), \(name)", 1500, times: 20, noise: 0.01) { make(method, "/" + path, $0) }
                 }
             }
             // A name as long as may be, in the place of the pattern's own.
             for (method, pattern) in routes where pattern.contains("{app}") {
-                try await probe.expectLinear("\(method) \(pattern), a long name", 1000, times: 10, noise: 0.02) { n in
+                try await probe.expectLinear("\(method) \(pattern), a long name", 1500, times: 20, noise: 0.01) { n in
                     Self.request(method, pattern.replacing("{app}", with: String(repeating: "a", count: n)).replacing(/\{\w+\}/, with: "1"))
                 }
             }
