@@ -87,8 +87,8 @@ public struct DecisionCore: Sendable {
     ///   - isCredited: whether the previous decision was carried out, so that what was measured is its doing.
     public mutating func perceive(_ observation: Observation, at now: Double, isCredited: Bool = true) -> Perception {
         let checked = checker.check(observation, answered: lastAnswer, profile: profile, now: now)
-        guard !checked.quality.holds else { return unbelieved(checked, at: now) }
-        let (observation, quality) = (checked.observation, checked.quality)
+        guard !checked.quality.holds else { return unbelieved(checked) }
+        let (observation, quality, now) = (checked.observation, checked.quality, checked.time)
         let current = observation.allocation(otherwise: lastAnswer ?? Self.assumed(profile))
         let parts = Reward.step(observation, profile)
         let earned = isCredited && observation.applied && !quality.contains(.gap)
@@ -113,14 +113,14 @@ public struct DecisionCore: Sendable {
 
     /// What cannot be believed contributes nothing: not its replicas and limits to the answer, not its metrics to any
     /// history. The answer is the last one given.
-    private func unbelieved(_ checked: CheckedObservation, at now: Double) -> Perception {
+    private func unbelieved(_ checked: CheckedObservation) -> Perception {
         let seen = profile.clamp(checked.observation.allocation(otherwise: lastAnswer ?? Self.assumed(profile)))
         var kept = lastAnswer ?? seen
         // Without metrics, or with those of a cache, what runs is still told truly: nothing of it is taken away.
         if checked.quality.isDisjoint(with: .fromAnotherTime) { kept = kept.notBelow(seen) }
         if checked.quality.contains(.noReplicas) { kept.replicas = 0 }
         return Perception(
-            observation: checked.observation, time: now, quality: checked.quality, warnings: checked.warnings,
+            observation: checked.observation, time: checked.time, quality: checked.quality, warnings: checked.warnings,
             current: kept, rules: kept,
             parts: RewardParts(sloPreservation: nil, utilization: nil, value: nil, violated: false), usedCores: nil,
             isCredited: false, penalized: nil, memoryNeed: .none)

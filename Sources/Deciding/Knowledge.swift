@@ -28,7 +28,7 @@ extension DecisionCore {
             knowledge.memoryNow = Self.bytes(prediction.now)
             knowledge.memoryFull = Self.bytes(prediction.full)
         }
-        let keep = floor.need(at: time).keep
+        let keep = floor.need(at: checker.historyTime ?? time).keep
         if keep > 0 { knowledge.memoryFloor = keep }
         return knowledge
     }

@@ -56,7 +56,7 @@ public final class IdempotencyService<Ticket: Hashable & Sendable>: Sendable {
     /// - Parameters:
     ///   - key: of the caller; two callers never share one.
     ///   - request: what tells one request from another.
-    ///   - now: seconds since 1970.
+    ///   - now: seconds of `Clock.steady`, as for `finish`: a clock that is set must not make anybody forget.
     public func begin(_ key: String, _ request: String, _ ticket: Ticket, at now: Double) -> Beginning {
         state.withLock { state in
             if let entry = state.entries[key], !Self.isForgotten(entry, now) {

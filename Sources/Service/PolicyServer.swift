@@ -56,7 +56,7 @@ public final class PolicyServer: Sendable {
             throw StartupError.noToken(options.listen)
         }
         let database = try Store.Database(folder: options.dataFolder, durability: options.durability, log: log)
-        let clock = Clock(followsObservations: options.followsObservedTime)
+        let clock = Clock(followsObservations: options.followsObservedTime, wall: options.wallClock)
         let table = ServingTable()
         let registry = AgentRegistry()
         let trainer = Trainer(
@@ -66,7 +66,7 @@ public final class PolicyServer: Sendable {
             registry: registry, table: table, store: database, trainer: trainer, form: ProfileCodec.text,
             seed: options.seed)
         let loaded = try directory.loadAll()
-        let controls = try OperatorControls(store: database, registry: registry, log: log)
+        let controls = try OperatorControls(store: database, registry: registry, clock: clock, log: log)
         let ledger = options.capacity.map { CapacityLedger(total: $0) }
         if let ledger { for agent in registry.agents(before: .max, limit: .max) { agent.share(ledger) } }
         directory.onCreation { agent in
@@ -92,7 +92,7 @@ public final class PolicyServer: Sendable {
         server.cancel = { api.cancel($0) }
         server.onDrain = { loop in Routes.drained(loop: loop, api) }
         let running = try PolicyServer(server, options, api, database, trainer)
-        database.startRetention(options.retention, now: { api.clock.now })
+        database.startRetention(options.retention, now: { api.clock.steady })
         log.notice(
             "serving",
             metadata: [

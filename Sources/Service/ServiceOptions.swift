@@ -21,6 +21,8 @@ public struct ServiceOptions: Sendable {
     public var trainerThreads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     /// In a simulation the observations carry the time; in production the machine's clock does.
     public var followsObservedTime = false
+    /// What the machine's clock says, in seconds since 1970; for tests that set it.
+    public var wallClock: @Sendable () -> Double = { Date().timeIntervalSince1970 }
     public var security = SecurityOptions()
     /// How long decisions and episodes are kept.
     public var retention = Retention()

@@ -32,7 +32,7 @@ extension Database {
     private static let forgettingRounds = 60
 
     /// Begins to forget, every ten minutes, and to compact, every ten seconds, until the database is shut down.
-    /// - Parameter now: seconds since 1970.
+    /// - Parameter now: seconds since 1970, of a clock that nobody sets: one that jumped ahead would forget everything.
     public func startRetention(_ retention: Retention, now: @escaping @Sendable () -> Double) {
         maintenance.async { [self] in round(0, retention, now) }
     }
@@ -69,7 +69,7 @@ extension Database {
         guard !state.withLock({ $0.isClosed }) else { return nil }
         let begun = ContinuousClock.now
         let result = try write(work)
-        if result != nil { Thread.sleep(forTimeInterval: max(0.01, 8 * ((ContinuousClock.now - begun) / .seconds(1)))) }
+        if result != nil { Thread.sleep(forTimeInterval: patience * max(0.01, 8 * ((ContinuousClock.now - begun) / .seconds(1)))) }
         return result
     }
 

@@ -292,9 +292,8 @@ import Testing
         var state = GuardState()
         for (time, expected) in [(99.0, 7), (100, 4)] {
             let guarded = Guards.apply(
-                .make(), current: .make(), rules: .make(), quality: [], profile: profile, controls: controls,
-                state: &state,
-                time: time)
+                .make(), current: .make(), rules: .make(), quality: [], profile: profile,
+                controls: controls.inForce(at: time), state: &state, time: time)
             #expect(guarded.allocation.replicas == expected)
         }
     }

@@ -138,6 +138,27 @@ import Testing
         #expect(reasons(4120) == ["clockJump"] && reasons(4180) == [])
     }
 
+    /// A week has one minute like this: histories go on there, whatever year it is said to be.
+    @Test func aClockThatIsSetByYearsGoesOnWithinAWeek() {
+        var checker = ObservationChecker()
+        func time(_ now: Double) -> Double {
+            checker.check(.make(cpu: now / 1e10), answered: nil, profile: profile, now: now).time
+        }
+        let (start, week) = (1_780_000_000.0, 604_800.0)
+        #expect(time(start) == start && time(start + 60) == start + 60)
+        // What a silence or a change of an hour may be is left alone.
+        #expect(time(start - 3600) == start - 3600 && time(start + 30 * 86_400) == start + 30 * 86_400)
+        var last = start + 30 * 86_400
+        for years in [10.0, -10, -30, 25, 0] {
+            let now = start + years * 31_557_600
+            let after = time(now)
+            #expect(after >= last && after < last + week)
+            #expect((after - now).truncatingRemainder(dividingBy: week) == 0)
+            #expect(time(now + 60) == after + 60)
+            last = after + 60
+        }
+    }
+
     @Test func aGapOfAnHour() {
         var checker = ObservationChecker()
         #expect(checker.check(.make(), answered: nil, profile: profile, now: 0).quality.reasons == [])
@@ -199,9 +220,10 @@ import Testing
             var reader = ByteReader(bytes)
             var copy = try ObservationChecker(from: &reader)
             #expect(reader.isAtEnd)
-            let a = checker.check(observation, answered: .make(), profile: profile, now: Double(step) * 60)
-            let b = copy.check(observation, answered: .make(), profile: profile, now: Double(step) * 60)
-            #expect(a.quality == b.quality && a.unreadable == b.unreadable)
+            let now = Double(step) * 60 + (step % 100 < 50 ? 0 : 3e8)
+            let a = checker.check(observation, answered: .make(), profile: profile, now: now)
+            let b = copy.check(observation, answered: .make(), profile: profile, now: now)
+            #expect(a.quality == b.quality && a.unreadable == b.unreadable && a.time == b.time)
         }
     }
 }

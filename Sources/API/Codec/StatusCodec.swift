@@ -132,7 +132,7 @@ enum StatusCodec {
                     kind: control.mode.rawValue, actor: order?.operatorName, since: order?.time, until: nil,
                     reason: control.modeReason))
         }
-        if let pin = control.pin, api.clock.now < pin.until ?? .infinity {
+        if let pin = api.controls.pin(of: agent) {
             found.append(
                 Override(
                     kind: "pin", actor: pin.operatorName, since: pin.created, until: pin.until, reason: pin.reason))

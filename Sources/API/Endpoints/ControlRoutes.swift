@@ -92,13 +92,12 @@ enum ControlRoutes {
     static func describe(_ agent: Agent, _ api: APIContext) throws -> ResponseBytes {
         let overrides = try StatusCodec.overrides(of: agent, api)
         let control = api.controls.control(of: agent)
-        let now = api.clock.now
         var json = JSONWriter()
         json.object { json in
             json.member("application", agent.name)
             json.member("mode", control.mode.rawValue)
             json.member("modeReason", control.modeReason)
-            if let pin = control.pin, now < pin.until ?? .infinity {
+            if let pin = api.controls.pin(of: agent) {
                 json.object("pin") { json in
                     DecisionCodec.allocation(pin.allocation, &json)
                     json.member("until", pin.until.map(Timestamp.text))

@@ -30,7 +30,7 @@ enum IdempotentRoute {
             return .respond
         }
         let deferral = request.deferral()
-        switch api.idempotency.begin(key, fingerprint(of: request), deferral, at: api.clock.now) {
+        switch api.idempotency.begin(key, fingerprint(of: request), deferral, at: api.clock.steady) {
         case .first: break
         case .wait: return .deferred
         case .again:
@@ -83,7 +83,7 @@ enum IdempotentRoute {
         // A decision is completed on the writer's queue, which must not wait for itself.
         api.background.async {
             let waiting = api.idempotency.finish(
-                deferral, status: Int(answer.status.rawValue), body: answer.body, at: api.clock.now)
+                deferral, status: Int(answer.status.rawValue), body: answer.body, at: api.clock.steady)
             api.server.complete(([deferral] + waiting).map { ($0, answer) })
         }
     }

@@ -43,8 +43,7 @@ enum RecommendationRoute {
             throw APIError(.notFound, "\(agent.name) has decided nothing yet: POST an observation first.")
         }
         // A pin counts at once, not from the next observation on; it does not grow old.
-        let control = api.controls.control(of: agent)
-        let pin = control.pin.flatMap { api.clock.now < $0.until ?? .infinity ? $0 : nil }
+        let pin = api.controls.pin(of: agent)
         // Where the observations make the time, an application's clock stands between two of them.
         let age = api.clock.followsObservations ? 0 : max(0, api.clock.now - (status.updated ?? 0))
         guard pin != nil || age <= maxAge else {

@@ -56,8 +56,7 @@ enum RecommenderRoute {
         guard age <= RecommendationRoute.maxAge(of: agent.profile) else {
             throw APIError(.serviceUnavailable, "The last decision on \(name) is \(Int(age)) s old: nobody reports observations.")
         }
-        let control = api.controls.control(of: agent)
-        let pin = control.pin.flatMap { api.clock.now < $0.until ?? .infinity ? $0 : nil }
+        let pin = api.controls.pin(of: agent)
         let wanted = pin?.allocation.replicas ?? decision.desired.replicas
         var json = JSONWriter()
         json.object { json in

@@ -136,11 +136,12 @@ public final class Agent: Sendable {
     /// Decides.
     /// - Parameters:
     ///   - now: seconds since 1970.
+    ///   - steady: the same on a clock that nobody sets, which a pin's end goes by; `nil`: `now`.
     ///   - isDryRun: leaves the agent as it was.
     ///   - sequence: gives the new decision its number.
     public func decide(
-        _ observation: Observation, at now: Double, clientID: String?, warnings: [String], isDryRun: Bool,
-        context: inout DecisionContext, sequence: () -> Int64
+        _ observation: Observation, at now: Double, steady: Double? = nil, clientID: String?, warnings: [String],
+        isDryRun: Bool, context: inout DecisionContext, sequence: () -> Int64
     ) -> DecisionResult {
         let active = context.cache.activePolicy(of: id)
         let scratch = active?.policy.map { context.scratch(for: $0) }
@@ -155,12 +156,12 @@ public final class Agent: Sendable {
                     var copy = state
                     let (decision, closed) = copy.decide(
                         observation, at: now, clientID: nil, warnings: warnings, active: active,
-                        scratch: scratch, capacity: capacity, seq: 0)
+                        scratch: scratch, capacity: capacity, steady: steady, seq: 0)
                     return (.decided(decision, closed), nil)
                 }
                 let (decision, closed) = state.decide(
                     observation, at: now, clientID: clientID, warnings: warnings, active: active,
-                    scratch: scratch, capacity: capacity, seq: sequence())
+                    scratch: scratch, capacity: capacity, steady: steady, seq: sequence())
                 return (.decided(decision, closed), decision.desired)
             }
             guard let ledger else { return decide(within: nil).0 }

@@ -92,8 +92,9 @@ struct AgentState: Sendable {
     /// Takes in an observation and answers it. `seq` 0 is a dry run's.
     mutating func decide(
         _ observation: Observation, at now: Double, clientID: String?, warnings: [String], active: ActivePolicy?,
-        scratch: PolicyScratch?, capacity: Capacity? = nil, seq: Int64
+        scratch: PolicyScratch?, capacity: Capacity? = nil, steady: Double? = nil, seq: Int64
     ) -> (Decision, ClosedEpisode?) {
+        let controls = controls.inForce(at: steady ?? now)
         let sent = observation
         let observation = completed(observation)
         let perception = core.perceive(observation, at: now, isCredited: lastSeq > 0)
@@ -183,8 +184,9 @@ struct AgentState: Sendable {
                     && (isDone || running.number <= controls.episodeEnded || mustStandDown(active)))
         else { return nil }
         let reward = running.rewards > 0 ? running.rewardSum / Double(running.rewards) : nil
+        // A clock that was set back: no episode ends before it starts.
         var summary = EpisodeSummary(
-            application: application, number: running.number, started: running.started, ended: now,
+            application: application, number: running.number, started: running.started, ended: max(now, running.started),
             steps: running.step, closing: closing, stage: running.stage, controller: running.controller,
             modelVersion: active?.version ?? 0, reward: reward, rulesReward: active?.rulesReward,
             violations: Double(running.violations) / Double(running.step))

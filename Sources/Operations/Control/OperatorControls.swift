@@ -13,12 +13,15 @@ import Synchronization
 public final class OperatorControls: Sendable {
     private struct Contents {
         var controls: [Int64: StoredControl] = [:]
+        /// When pins end, on the clock that nobody sets.
+        var pinEnds: [Int64: Double] = [:]
         var killSwitch: StoredKillSwitch?
     }
 
     private let store: any ServerStore
     private let log: Logger
     private let registry: AgentRegistry
+    private let clock: Clock
     private let contents = Mutex(Contents())
     /// A kill switch that is on and could not be written.
     private struct Unsaved { var killSwitch: StoredKillSwitch, entry: AuditEntry }
@@ -28,17 +31,27 @@ public final class OperatorControls: Sendable {
     private let change = Mutex(())
 
     /// - Precondition: the registry holds every stored application.
-    public init(store: any ServerStore, registry: AgentRegistry, log: Logger) throws {
+    public init(store: any ServerStore, registry: AgentRegistry, clock: Clock, log: Logger) throws {
         self.store = store
         self.log = log
         self.registry = registry
+        self.clock = clock
         let controls = try store.controls()
         let killSwitch = try store.killSwitch()
-        contents.withLock { $0 = Contents(controls: controls, killSwitch: killSwitch) }
+        // After a start nothing is known but what the machine's clock says now.
+        let ends = controls.compactMapValues { control in control.pin?.until }
+        contents.withLock { $0 = Contents(controls: controls, pinEnds: ends, killSwitch: killSwitch) }
         for agent in registry.agents(before: .max, limit: .max) { enforce(on: agent) }
     }
 
     public func control(of agent: Agent) -> StoredControl { contents.withLock { $0.controls[agent.id] } ?? StoredControl() }
+
+    /// The pin of `agent` that has not ended yet.
+    public func pin(of agent: Agent) -> StoredControl.Pin? {
+        contents.withLock { contents in
+            clock.steady < contents.pinEnds[agent.id] ?? .infinity ? contents.controls[agent.id]?.pin : nil
+        }
+    }
 
     public var killSwitch: StoredKillSwitch? { contents.withLock { $0.killSwitch } }
 
@@ -49,10 +62,15 @@ public final class OperatorControls: Sendable {
     ) throws -> StoredControl {
         try agent.checkUnsealed()
         return try change.withLock { _ in
-            var control = control(of: agent)
+            let before = control(of: agent)
+            var control = before
             try mutate(&control)
             try store.set(control, of: agent.id, audit: entry)
-            contents.withLock { $0.controls[agent.id] = control }
+            contents.withLock { contents in
+                contents.controls[agent.id] = control
+                // However the machine's clock is set from now on, the pin lasts as long as it was meant to.
+                if control.pin != before.pin { contents.pinEnds[agent.id] = control.pin?.until.map { clock.steady + ($0 - clock.now) } }
+            }
             enforce(on: agent)
             log.notice(entry)
             return control
@@ -94,12 +112,14 @@ public final class OperatorControls: Sendable {
 
     /// Puts what is demanded into force; also for an application that has just been made.
     public func enforce(on agent: Agent) {
-        let (stored, isKilled) = contents.withLock { ($0.controls[agent.id], $0.killSwitch != nil) }
+        let (stored, pinEnds, isKilled) = contents.withLock {
+            ($0.controls[agent.id], $0.pinEnds[agent.id], $0.killSwitch != nil)
+        }
         var controls = Controls()
         controls.killSwitch = isKilled
         if let stored {
             controls.pin = stored.pin?.allocation
-            controls.pinUntil = stored.pin?.until
+            controls.pinUntil = pinEnds
             controls.paused = stored.mode == .pause
             controls.freezeDown = stored.mode == .freezeDown
             controls.freezeUp = stored.mode == .freezeUp
@@ -110,10 +130,20 @@ public final class OperatorControls: Sendable {
     }
 
     /// What was demanded of an application that has come from another server.
-    func adopt(_ control: StoredControl, of application: Int64) { contents.withLock { $0.controls[application] = control } }
+    func adopt(_ control: StoredControl, of application: Int64) {
+        contents.withLock { contents in
+            contents.controls[application] = control
+            contents.pinEnds[application] = control.pin?.until.map { clock.steady + ($0 - clock.now) }
+        }
+    }
 
     /// After an application was deleted.
-    public func forget(_ agent: Agent) { contents.withLock { $0.controls[agent.id] = nil } }
+    public func forget(_ agent: Agent) {
+        contents.withLock { contents in
+            contents.controls[agent.id] = nil
+            contents.pinEnds[agent.id] = nil
+        }
+    }
 }
 
 extension Logger {

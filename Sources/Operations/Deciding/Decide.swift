@@ -71,8 +71,8 @@ public final class Decide: Sendable {
         _ request: borrowing DecisionRequest, by agent: Agent, in context: inout DecisionContext
     ) -> DecisionResult {
         agent.decide(
-            request.observation, at: clock.time(of: request.observation, by: agent), clientID: request.clientID,
-            warnings: request.warnings, isDryRun: request.isDryRun, context: &context,
+            request.observation, at: clock.time(of: request.observation, by: agent),
+            steady: clock.followsObservations ? nil : clock.steady, clientID: request.clientID, warnings: request.warnings, isDryRun: request.isDryRun, context: &context,
             sequence: { sequence.add(1, ordering: .relaxed).newValue })
     }
 

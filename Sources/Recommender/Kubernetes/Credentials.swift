@@ -34,9 +34,12 @@ public final class Credentials: Sendable {
 
     private let source: Source
     private let held = Mutex(Held())
+    /// Seconds of a clock that nobody sets.
     private let now: @Sendable () -> Double
 
-    public init(_ source: Source, now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 }) {
+    public init(
+        _ source: Source, now: @escaping @Sendable () -> Double = { Double(DispatchTime.now().uptimeNanoseconds) * 1e-9 }
+    ) {
         self.source = source
         self.now = now
     }
@@ -77,7 +80,10 @@ public final class Credentials: Sendable {
         case .basic(let user, let password):
             let pair = Data("\(user):\(password)".utf8).base64EncodedString()
             return (Identity(authorization: "Basic \(pair)"), .infinity)
-        case .exec(let plugin): return try plugin.run(now: now)
+        case .exec(let plugin):
+            let wall = Date().timeIntervalSince1970
+            let (identity, expires) = try plugin.run(now: wall)
+            return (identity, now + (expires - wall))
         }
     }
 }

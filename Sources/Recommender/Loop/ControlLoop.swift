@@ -74,8 +74,8 @@ public final class ControlLoop: @unchecked Sendable {
     /// - Returns: whether it went through.
     public func once(timeoutSeconds: Double = 60) -> Bool {
         watch.start()
-        let end = Date().timeIntervalSince1970 + timeoutSeconds
-        while !watch.missing.isEmpty, Date().timeIntervalSince1970 < end { usleep(20_000) }
+        let end = ContinuousClock.now + .seconds(timeoutSeconds)
+        while !watch.missing.isEmpty, ContinuousClock.now < end { usleep(20_000) }
         guard watch.missing.isEmpty else {
             log("the cluster could not be read: \(watch.missing.joined(separator: ", "))")
             return false
@@ -84,28 +84,29 @@ public final class ControlLoop: @unchecked Sendable {
     }
 
     private func run() {
-        // Recommenders that were started together do not ask together.
-        var next = Date().timeIntervalSince1970 + Double.random(in: 0..<1) * min(5, options.intervalSeconds / 10)
+        // Recommenders that were started together do not ask together. Whoever sets the machine's clock must not make one of
+        // them sleep for a year.
+        var next = ContinuousClock.now + .seconds(Double.random(in: 0..<1) * min(5, options.intervalSeconds / 10))
         while !cancellation.isCancelled {
-            let wait = next - Date().timeIntervalSince1970
+            let wait = (next - ContinuousClock.now) / .seconds(1)
             if wait > 0, pause.wait(timeout: .now() + wait) == .success { continue }
-            let now = Date().timeIntervalSince1970
+            let begun = ContinuousClock.now
             let isLeading = keeper?.isLeader ?? true
             figures.values.withLock { $0.isLeading = isLeading }
             let missing = watch.missing
             if !missing.isEmpty {
                 figures.values.withLock { $0.problem = "not read yet: \(missing.joined(separator: ", "))" }
-                next = now + 0.5
+                next = begun + .seconds(0.5)
                 continue
             }
             if isLeading {
-                _ = interval(at: now)
+                _ = interval(at: Date().timeIntervalSince1970)
             } else {
                 figures.values.withLock { $0.problem = nil }
             }
             // Who does not lead looks often: the hand-over must not wait for an interval.
             let pace = isLeading ? options.intervalSeconds : min(2, options.intervalSeconds)
-            next = now + pace * (0.97 + 0.06 * Double.random(in: 0..<1))
+            next = begun + .seconds(pace * (0.97 + 0.06 * Double.random(in: 0..<1)))
         }
         ended.signal()
     }

@@ -10,7 +10,7 @@
 public struct Controls: Sendable, Equatable {
     /// Answer this, whatever is observed.
     public var pin: Allocation?
-    /// Until this time in seconds; `nil` is for good.
+    /// Until this time in seconds, on a clock that nobody sets; `nil` is for good.
     public var pinUntil: Double?
     /// Answer what is there.
     public var paused = false
@@ -26,6 +26,14 @@ public struct Controls: Sendable, Equatable {
     public var episodeEnded = 0
 
     public init() {}
+
+    /// What of it counts at `time`, in seconds of the clock that `pinUntil` goes by.
+    public func inForce(at time: Double) -> Controls {
+        guard let pinUntil, time >= pinUntil else { return self }
+        var controls = self
+        (controls.pin, controls.pinUntil) = (nil, nil)
+        return controls
+    }
 }
 
 /// Resources that all replicas of one application may have together.
@@ -83,6 +91,7 @@ public enum Guards {
     ///   - quality: the checker's verdict on the observation.
     ///   - memory: what the memory limit should not fall below, and what it should rise to (`MemoryFloor`).
     ///   - situation: see `GuardSituation`.
+    ///   - controls: those in force.
     ///   - capacity: resources that the application may have in all; growth beyond it is cut, nothing is taken away.
     ///   - state: the guards' memory; for a dry run pass a copy.
     ///   - time: seconds.
@@ -115,7 +124,7 @@ public enum Guards {
         pass.stabilize(current: current, profile, state: &state, time: time)
         pass.spendReversals(current: current, profile, state: state)
         if let capacity { pass.fit(capacity, current: current) }
-        if let pin = controls.pin, time < controls.pinUntil ?? .infinity {
+        if let pin = controls.pin {
             pass.change(to: pin, .pin)
             pass.override = .pin
         }

@@ -12,6 +12,8 @@ public struct CheckedObservation: Sendable {
     public var observation: Observation
     public var quality: ObservationQuality
     public var unreadable: UnreadableMetrics
+    /// When it counts as made, in seconds: what every history goes by. See `ObservationChecker.follow`.
+    public var time: Double
 
     /// What is to be told to the client.
     public var warnings: [String] {
@@ -35,6 +37,10 @@ public struct ObservationChecker: Sendable {
     public static let surgeMax = 10
     /// CPU use below which an application without any request is idle.
     public static let idleBelow = 0.03
+    /// Our own clock was set when it goes back by more, or ahead by more than any history remembers.
+    public static let setBackSeconds = 86_400.0
+    public static let setAheadSeconds = 35 * 86_400.0
+    private static let weekSeconds = 7 * 86_400.0
 
     /// The metrics of the previous observation, NaN where missing, compared bit by bit.
     private var metrics = InlineArray<6, UInt64>(repeating: Double.nan.bitPattern)
@@ -48,6 +54,9 @@ public struct ObservationChecker: Sendable {
     private var hadObjective = false
     private var lastTime: Double?
     private var lastNow: Double?
+    /// The time that histories go by, and how far it is ahead of our own clock.
+    public private(set) var historyTime: Double?
+    private var ahead = 0.0
     private var lastReplicas: Int32 = -1
     private var lastCpu: Int32 = -1
     private var lastMemory: Int64 = -1
@@ -64,6 +73,7 @@ public struct ObservationChecker: Sendable {
     public mutating func check(
         _ observation: Observation, answered: Allocation?, profile: Profile, now: Double
     ) -> CheckedObservation {
+        let time = follow(now)
         var (observation, unreadable) = observation.readable()
         var quality = unreadable.quality
         if observation.replicas < 0 {
@@ -81,7 +91,7 @@ public struct ObservationChecker: Sendable {
             quality.formUnion(checkAllocation(&observation, answered: answered))
         }
         if !observation.applied { quality.insert(.notApplied) }
-        return CheckedObservation(observation: observation, quality: quality, unreadable: unreadable)
+        return CheckedObservation(observation: observation, quality: quality, unreadable: unreadable, time: time)
     }
 
     // MARK: What is there
@@ -193,6 +203,22 @@ public struct ObservationChecker: Sendable {
 
     // MARK: Clocks
 
+    /// The time of histories when our own clock says `now`.
+    ///
+    /// A clock that is set by years, and perhaps set right again, must neither wipe out what is known of an application nor
+    /// keep out what is measured next. Such a jump counts as going on at the same minute of the week, within a week.
+    private mutating func follow(_ now: Double) -> Double {
+        guard now.isFinite else { return historyTime ?? 0 }
+        if let last = historyTime {
+            let passed = now + ahead - last
+            if passed < -Self.setBackSeconds || passed > Self.setAheadSeconds {
+                ahead -= (passed / Self.weekSeconds).rounded(.down) * Self.weekSeconds
+            }
+        }
+        historyTime = now + ahead
+        return now + ahead
+    }
+
     private mutating func checkClocks(
         _ observation: Observation, _ profile: Profile, now: Double
     ) -> ObservationQuality {
@@ -303,7 +329,7 @@ public struct ObservationChecker: Sendable {
 
     // MARK: Stored form
 
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
 
     public func encode(into writer: inout ByteWriter) {
         writer.write(Self.version)
@@ -320,12 +346,14 @@ public struct ObservationChecker: Sendable {
         for value in [idle, older, earlier, surge] { writer.write(value) }
         for index in measured.indices { writer.write(measured[index]) }
         for index in believed.indices { writer.write(believed[index]) }
+        writer.write(historyTime)
+        writer.write(ahead)
     }
 
-    /// Reads what `encode` wrote, now or in its first version.
+    /// Reads what `encode` wrote, in this version or an older one.
     public init(from reader: inout ByteReader) throws(ByteReader.Failure) {
         let version = try reader.integer(UInt8.self)
-        guard version == 1 || version == Self.version else { throw .malformed }
+        guard (1...Self.version).contains(version) else { throw .malformed }
         for index in metrics.indices { metrics[index] = try reader.integer() }
         repetitions = try reader.integer()
         zeros = min(try reader.integer(), UInt8(Self.doubtedZeros))
@@ -343,5 +371,9 @@ public struct ObservationChecker: Sendable {
         surge = min(try reader.integer(), UInt8(Self.surgeMax))
         for index in measured.indices { measured[index] = try reader.double() }
         for index in believed.indices { believed[index] = try reader.double() }
+        guard version > 2 else { return }
+        historyTime = try reader.optionalDouble()
+        ahead = try reader.double()
+        guard ahead.isFinite, historyTime?.isFinite ?? true else { throw .malformed }
     }
 }
