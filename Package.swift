@@ -10,9 +10,10 @@ let strict: [SwiftSetting] = [
 ]
 
 /// For what runs for every request: the run-time check that nobody else accesses a stored property is 4 % of a request.
-/// Debug builds and the sanitizers keep it.
+/// Debug builds and the sanitizers (deploy/sanitize) keep it.
 let served: [SwiftSetting] =
-    strict + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+    Context.environment["AWARE_SANITIZE"] != nil
+    ? strict : strict + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 let package = Package(
     name: "aware",
@@ -126,6 +127,13 @@ let package = Package(
             dependencies: [
                 "API", "Base", "BasePolicy", "CJSON", "Deciding", "HTTPServer", "Operations", "Service", "Scaling", "Agents", "Store", "Learning", "Neural",
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "API", "Agents", "Base", "CFaultyDisk", "Deciding", "Learning", "Operations", "Scaling", "Store",
+                .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: strict),
         .testTarget(name: "RecommenderTests", dependencies: ["Recommender", "Scaling"], swiftSettings: strict),

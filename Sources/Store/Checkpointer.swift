@@ -105,7 +105,7 @@ final class Checkpointer: Sendable {
         }
     }
 
-    private func copy() {
+    func copy() {
         do {
             // The log first, so that neither the checkpoint nor the writer's rest finds much to sync.
             try copier.inDatabase { try Self.check(cstore_sync_log($0.sqliteConnection), "the log could not be synced") }

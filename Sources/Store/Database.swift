@@ -90,6 +90,8 @@ public final class Database: Sendable {
     private let durability: Durability
     let log: Logger
     private let checkpointPages: Int
+    /// What the pauses of background work are multiplied by.
+    let patience: Double
     private let lockDescriptor: Int32
     /// In a structure: a function alone in a Mutex would be wrapped once more by every access.
     private struct Listener { var hear: @Sendable () -> Void }
@@ -104,10 +106,12 @@ public final class Database: Sendable {
             + (durability == .full ? "a loss of power" : "a crash of the process, not a loss of power (--durability full)")
     }
 
+    /// - Parameter patience: 0 for tests in which nobody is kept waiting by background work.
     public init(
         folder: String, durability: Durability = .normal, checkpointPages: Int = Database.checkpointPages,
-        log: Logger = .silent
+        patience: Double = 1, log: Logger = .silent
     ) throws {
+        self.patience = patience
         self.log = log
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

@@ -32,7 +32,7 @@ public struct StorageFault: Error, CustomStringConvertible, Sendable {
 
 extension Database {
     /// Between two attempts to open the database anew.
-    static let reopenInterval = DispatchTimeInterval.milliseconds(500)
+    private static let reopenSeconds = 0.5
 
     /// Why nothing is written at the moment; `nil` when all is well.
     public var fault: StorageFault? { state.withLock { $0.fault } }
@@ -86,7 +86,7 @@ extension Database {
                 guard let fault = state.fault else { return }
                 state.fault = StorageFault(reason: "\(error)", since: fault.since)
             }
-            recovery.asyncAfter(deadline: .now() + Self.reopenInterval) { [self] in reopen() }
+            recovery.asyncAfter(deadline: .now() + patience * Self.reopenSeconds) { [self] in reopen() }
         }
     }
 }

@@ -165,6 +165,23 @@ import Testing
         #expect(next.previous == 1 && next.step == 1)
     }
 
+    /// Two loops decided, and the process died between their commits: the decision that closed an episode is missing, and nobody
+    /// was answered with it. Episodes and steps go on from the one that is there.
+    @Test func aMissingLinkRepeatsNoEpisodeAndNoStep() throws {
+        var profile = Profile()
+        profile.episodeSteps = 3
+        let table = ServingTable()
+        let agent = try Self.agent(profile, table: table)
+        var context = DecisionContext(table: table)
+        let decisions = try (1...5).map { seq in
+            try Self.decide(agent, .make(cpu: 0.4 + Double(seq) / 20), at: Double(60 * seq), seq: Int64(seq), &context)
+        }
+        #expect(decisions.map(\.episode) == [1, 1, 1, 2, 2] && decisions.map(\.step) == [0, 1, 2, 0, 1])
+        try agent.restore(state: nil, decisions: Array(decisions[..<3]) + [decisions[4]], policy: nil)
+        let next = try Self.decide(agent, .make(cpu: 0.7), at: 360, seq: 6, &context)
+        #expect(next.episode == 2 && next.step == 2 && next.previous == 5)
+    }
+
     /// State saved in the middle and decisions replayed on top give the same answers as never having stopped.
     @Test(arguments: [UInt64](1...4)) func replayingGivesTheSameState(seed: UInt64) throws {
         var profile = Profile()

@@ -80,6 +80,22 @@ import Testing
         #expect(failed == 1)
     }
 
+    /// What was decided on top of a refused decision is not written, and what waits behind it hears of that first.
+    @Test func whatIsNotSoundIsNotWritten() {
+        let disk = SlowDisk()
+        let recorder = Recorder(sink: disk)
+        let refused = Mutex<Set<Int64>>([1])
+        let done = Mutex<[Int64]>([])
+        for (seq, base) in [(2, 1), (3, 2), (4, 0), (5, 4)] as [(Int64, Int64)] {
+            recorder.submit([Self.decision(seq)], isSound: { refused.withLock { !$0.contains(base) } }) { error in
+                if error is Recorder.Voided { refused.withLock { _ = $0.insert(seq) } } else { done.withLock { $0.append(seq) } }
+            }
+        }
+        disk.work()
+        #expect(disk.groups.withLock { $0 } == [[4, 5]])
+        #expect(done.withLock { $0 } == [4, 5] && refused.withLock { $0 } == [1, 2, 3])
+    }
+
     @Test func tooMuchWaitingIsOverload() {
         let disk = SlowDisk()
         let recorder = Recorder(sink: disk)

@@ -73,6 +73,15 @@ static void cut(void) {
   }
 }
 
+/// What was there before counts as synced.
+static void read_all(Image *image) {
+  FILE *in = fopen(image->path, "rb");
+  if (!in) return;
+  unsigned char part[65536]; size_t n;
+  while ((n = fread(part, 1, sizeof part, in)) > 0) put(&image->synced, &image->size, &image->capacity, image->size, part, (int64_t)n);
+  fclose(in);
+}
+
 static void note(Image *image, int64_t offset, const void *bytes, int64_t n) {
   if (image->count == image->room) {
     image->room = image->room * 2 + 64; image->changes = realloc(image->changes, sizeof(Change) * (size_t)image->room);
@@ -147,6 +156,7 @@ static int x_open(sqlite3_vfs *self, const char *name, sqlite3_file *f, int flag
     while (image && strcmp(image->path, name)) image = image->next;
     if (!image) {
       image = calloc(1, sizeof *image); snprintf(image->path, sizeof image->path, "%s", name);
+      read_all(image);
       image->next = images; images = image;
     }
     file->image = image;
@@ -172,7 +182,12 @@ int faultydisk_install(const char *text) {
 void faultydisk_begin(const char *text) {
   pthread_mutex_lock(&lock);
   snprintf(folder, sizeof folder, "%s", text);
-  images = 0; operations = 0; cut_at = -1; acknowledged = 0; acknowledged_at_cut = -1; fail_kinds = 0; failures = 0;
+  while (images) {
+    Image *image = images; images = image->next;
+    apply_all(image);
+    free(image->changes); free(image->synced); free(image);
+  }
+  operations = 0; cut_at = -1; acknowledged = 0; acknowledged_at_cut = -1; fail_kinds = 0; failures = 0;
   pthread_mutex_unlock(&lock);
 }
 int64_t faultydisk_operations(void) { pthread_mutex_lock(&lock); int64_t n = operations; pthread_mutex_unlock(&lock); return n; }

@@ -103,6 +103,7 @@ public final class Recorder: Sendable {
 
     private struct Batch {
         let decisions: [PendingDecision]
+        let isSound: @Sendable () -> Bool
         let completion: @Sendable ((any Error)?) -> Void
     }
     private struct Waiting {
@@ -120,10 +121,21 @@ public final class Recorder: Sendable {
 
     public var isOverloaded: Bool { waiting.withLock { $0.count >= Self.waitingMax } }
 
-    /// Takes the decisions of one loop's drain. `completion` runs on the writer's queue, after the commit or its failure.
-    public func submit(_ decisions: [PendingDecision], completion: @escaping @Sendable ((any Error)?) -> Void) {
+    /// A decision was made by what an agent remembered of another one, which could not be stored.
+    public struct Voided: Error, CustomStringConvertible {
+        public let description = "another decision of the application could not be stored"
+    }
+
+    /// Takes the decisions of one loop's drain.
+    /// - Parameters:
+    ///   - isSound: asked on the writer's queue, after the fate of all that was submitted before: whether to write them.
+    ///   - completion: runs on the writer's queue, after the commit or its failure.
+    public func submit(
+        _ decisions: [PendingDecision], isSound: @escaping @Sendable () -> Bool = { true },
+        completion: @escaping @Sendable ((any Error)?) -> Void
+    ) {
         let mustSchedule = waiting.withLock { waiting in
-            waiting.batches.append(Batch(decisions: decisions, completion: completion))
+            waiting.batches.append(Batch(decisions: decisions, isSound: isSound, completion: completion))
             waiting.count += decisions.count
             defer { waiting.isScheduled = true }
             return !waiting.isScheduled
@@ -133,7 +145,7 @@ public final class Recorder: Sendable {
 
     private func commitAll(_ write: ([PendingDecision]) throws -> Void) {
         while true {
-            let batches = waiting.withLock { waiting in
+            let taken = waiting.withLock { waiting in
                 defer {
                     waiting.batches.removeAll(keepingCapacity: true)
                     waiting.count = 0
@@ -141,7 +153,13 @@ public final class Recorder: Sendable {
                 if waiting.batches.isEmpty { waiting.isScheduled = false }
                 return waiting.batches
             }
-            if batches.isEmpty { return }
+            if taken.isEmpty { return }
+            let batches = taken.filter { batch in
+                guard !batch.isSound() else { return true }
+                batch.completion(Voided())
+                return false
+            }
+            if batches.isEmpty { continue }
             do {
                 try write(batches.count == 1 ? batches[0].decisions : batches.flatMap(\.decisions))
                 commits.add(1, ordering: .relaxed)

@@ -60,6 +60,7 @@ public final class Agent: Sendable {
     public let origin: Origin?
     private let state: Mutex<AgentState>
     private let revisionNumber: Atomic<Int>
+    private let voidUpTo = Atomic<Int64>(0)
     /// What it shares with all other applications of the server; `nil` without a limit.
     private let ledger = Mutex<CapacityLedger?>(nil)
 
@@ -176,6 +177,10 @@ public final class Agent: Sendable {
 
     /// After a commit failed: what the agent remembers is ahead of the database, so it must be loaded again.
     public func invalidate() { state.withLock { $0.isLoaded = false } }
+
+    /// Decisions with numbers up to `seq` that are not stored yet must not be: another loop made them before it was invalidated.
+    public func void(upTo seq: Int64) { voidUpTo.store(seq, ordering: .releasing) }
+    public func isVoid(_ seq: Int64) -> Bool { seq <= voidUpTo.load(ordering: .acquiring) }
 
     /// Continues without memory behind what is stored, because the stored state is damaged.
     public func restart(episode number: Int, after seq: Int64) {

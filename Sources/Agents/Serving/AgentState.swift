@@ -235,11 +235,17 @@ struct AgentState: Sendable {
     mutating func replay(_ decision: Decision) {
         let perception = core.perceive(decision.observation, at: decision.time, isCredited: lastSeq > 0)
         credit(perception)
+        if decision.episode != running.number {
+            // The decision that closed the episode before is missing: see `Database.decision(of:upTo:)`.
+            running = Running(number: decision.episode)
+            episodesFinished = decision.episode - 1
+        }
         if running.step == 0 {
             running.started = decision.time
             running.stage = decision.stage
             running.controller = decision.controller
         }
+        running.step = decision.step
         let isPolicys = decision.controller == .policy && decision.policy != nil
         _ = core.settle(
             perception, proposed: isPolicys ? decision.proposed : nil, controls: Self.controls(behind: decision))

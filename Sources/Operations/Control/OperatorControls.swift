@@ -27,11 +27,17 @@ public final class OperatorControls: Sendable {
     private struct Unsaved { var killSwitch: StoredKillSwitch, entry: AuditEntry }
     private let unsaved = Mutex<Unsaved?>(nil)
     private let retries = DispatchQueue(label: "aware.killswitch")
+    private let retryAfter: DispatchTimeInterval
     /// Changes happen one at a time; readers need not wait for the disk.
     private let change = Mutex(())
 
+    /// - Parameter retryAfter: when it is tried again to write a kill switch that could not be.
     /// - Precondition: the registry holds every stored application.
-    public init(store: any ServerStore, registry: AgentRegistry, clock: Clock, log: Logger) throws {
+    public init(
+        store: any ServerStore, registry: AgentRegistry, clock: Clock, log: Logger,
+        retryAfter: DispatchTimeInterval = .seconds(1)
+    ) throws {
+        self.retryAfter = retryAfter
         self.store = store
         self.log = log
         self.registry = registry
@@ -96,16 +102,16 @@ public final class OperatorControls: Sendable {
         }
     }
 
-    private func saveLater() {
-        retries.asyncAfter(deadline: .now() + 1) { [weak self] in
-            guard let self, let unsaved = unsaved.withLock({ $0 }) else { return }
-            change.withLock { _ in
-                guard self.unsaved.withLock({ $0 != nil }) else { return }
-                if (try? store.set(unsaved.killSwitch, audit: unsaved.entry)) != nil {
-                    self.unsaved.withLock { $0 = nil }
-                } else {
-                    saveLater()
-                }
+    private func saveLater() { retries.asyncAfter(deadline: .now() + retryAfter) { [weak self] in self?.save() } }
+
+    /// Writes the kill switch that could not be written, if there is one.
+    func save() {
+        change.withLock { _ in
+            guard let unsaved = unsaved.withLock({ $0 }) else { return }
+            if (try? store.set(unsaved.killSwitch, audit: unsaved.entry)) != nil {
+                self.unsaved.withLock { $0 = nil }
+            } else {
+                saveLater()
             }
         }
     }

@@ -95,7 +95,9 @@ public final class Decide: Sendable {
         if !agent.isSealed || agent.lastSeqIfLoaded == nil { try directory.load(agent) }
         let trial = DecisionRequest(observation: request.observation, isDryRun: true)
         var advice: Allocation?
-        if case .decided(let decision, _) = decide(trial, by: agent, in: &context) { advice = decision.rules }
+        if case .decided(let decision, _) = decide(trial, by: agent, in: &context) {
+            advice = Self.advice(decision.rules, of: agent)
+        }
         if agent.isSealed { return agent.sealed(advice: advice) }
         return OperationError(
             .unavailable,
@@ -111,13 +113,16 @@ public final class Decide: Sendable {
     /// an error for each decision when the store has refused them: none of them is valid then.
     public func commit(_ group: DecisionGroup, then: @escaping @Sendable ([OperationError]?) -> Void) {
         let begun = DecisionMetrics.now
-        recorder.submit(group.pending) { [self] error in
+        recorder.submit(group.pending, isSound: { !group.isVoid }) { [self] error in
             if let error {
                 if !isFailing.exchange(true, ordering: .relaxed) {
                     log.error("decisions cannot be stored", metadata: ["error": "\(error)"])
                 }
                 for agent in group.agents { agent.invalidate() }
-                then(group.pending.map { Self.refusal(error, advice: $0.rules) })
+                // Now no number up to this one will be given to a decision that builds on what the agents remember.
+                let last = sequence.load(ordering: .sequentiallyConsistent)
+                for agent in group.agents { agent.void(upTo: last) }
+                then(zip(group.pending, group.agents).map { Self.refusal(error, advice: Self.advice($0.rules, of: $1)) })
             } else {
                 then(nil)
                 let seconds = metrics.committed(group.pending.count, since: begun)
@@ -134,6 +139,13 @@ public final class Decide: Sendable {
             }
             commits.announce(group.pending)
         }
+    }
+
+    /// What the rules want, within the limits of the profile; an application that was switched off stays off.
+    private static func advice(_ rules: Allocation, of agent: Agent) -> Allocation {
+        var advice = agent.profile.clamp(rules)
+        if rules.replicas == 0 { advice.replicas = 0 }
+        return advice
     }
 
     /// A decision that cannot be kept is no decision; what the rules would say is advice for those who cannot wait.

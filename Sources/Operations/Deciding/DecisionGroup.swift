@@ -11,6 +11,10 @@ public struct DecisionGroup: Sendable {
 
     public var isEmpty: Bool { pending.isEmpty }
 
+    /// Whether one of them was made before another commit failed, by an agent that was read again since or will be: it would stand
+    /// beside what the application decides from then on.
+    var isVoid: Bool { zip(pending, agents).contains { $1.isVoid($0.seq) } }
+
     public mutating func append(_ decision: borrowing Decision, closed: ClosedEpisode?, by agent: Agent) {
         pending.append(PendingDecision(decision, closed: closed))
         agents.append(agent)

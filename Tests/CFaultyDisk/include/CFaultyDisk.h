@@ -6,7 +6,7 @@
 /// Becomes the default VFS of the process. Files whose path contains `marker` are watched, all others passed through.
 int faultydisk_install(const char *marker);
 
-/// Forgets all watched files, counts and faults; for files whose path contains `folder`.
+/// Forgets all watched files, which must be closed, and counts and faults; for files whose path contains `folder`.
 void faultydisk_begin(const char *folder);
 
 /// Writes, truncations and syncs of watched files so far.
