@@ -9,7 +9,13 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__gnu_linux__)
+// The choice is made while the program is loaded, before a sanitizer is ready to be called.
+#if defined(__has_feature)
+#define IS_SANITIZED (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
+#else
+#define IS_SANITIZED 0
+#endif
+#if defined(__x86_64__) && defined(__gnu_linux__) && !IS_SANITIZED
 #define FOR_EVERY_CPU __attribute__((target_clones("avx512f", "arch=haswell", "default")))
 #else
 #define FOR_EVERY_CPU
