@@ -50,3 +50,20 @@ int clinux_gzip_open(z_stream *stream, int level) {
     // 15 window bits, + 16 for the gzip wrapper instead of zlib's.
     return deflateInit2(stream, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
 }
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#include <sched.h>
+// Where threads contend for a Mutex of Swift's, the kernel hands it from one to the other, and ThreadSanitizer, which cannot see
+// that, reports races that are none. Under it they wait here instead of in Swift's library, in code that it sees.
+__attribute__((swiftcall)) void clinux_mutex_lock_slow(uint32_t thread, __attribute__((swift_context)) void *mutex)
+    __asm__("$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
+__attribute__((swiftcall)) void clinux_mutex_lock_slow(uint32_t thread, __attribute__((swift_context)) void *mutex) {
+    uint32_t none = 0;
+    while (!__atomic_compare_exchange_n((uint32_t *)mutex, &none, thread, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        none = 0;
+        sched_yield();
+    }
+}
+#endif
+#endif
