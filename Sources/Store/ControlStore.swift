@@ -42,10 +42,10 @@ extension Database {
         }
     }
 
-    public func killSwitch() throws -> StoredKillSwitch? {
+    public func killSwitch() throws -> StoredHold? {
         try pool.read { db in
             try Row.fetchOne(db, sql: "SELECT * FROM killSwitch").map {
-                StoredKillSwitch(reason: $0["reason"], operatorName: $0["actor"], created: $0["created"])
+                StoredHold(reason: $0["reason"], operatorName: $0["actor"], created: $0["created"])
             }
         }
     }
@@ -77,7 +77,7 @@ extension Database {
     }
 
     /// Turns the kill switch on, or with `nil` off.
-    public func set(_ killSwitch: StoredKillSwitch?, audit entry: AuditEntry) throws {
+    public func set(_ killSwitch: StoredHold?, audit entry: AuditEntry) throws {
         try write { db in
             try db.execute(sql: "DELETE FROM killSwitch")
             if let killSwitch {

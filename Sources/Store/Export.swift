@@ -6,15 +6,15 @@ import GRDB
 import Operations
 
 extension Database {
-    public func seal(of application: Int64) throws -> StoredSeal? {
+    public func seal(of application: Int64) throws -> StoredHold? {
         try pool.read { db in
             try Row.fetchOne(db, sql: "SELECT * FROM seal WHERE application = ?", arguments: [application]).map {
-                StoredSeal(reason: $0["reason"], operatorName: $0["actor"], created: $0["created"])
+                StoredHold(reason: $0["reason"], operatorName: $0["actor"], created: $0["created"])
             }
         }
     }
 
-    public func set(_ seal: StoredSeal?, of application: Int64, audit entry: AuditEntry) throws {
+    public func set(_ seal: StoredHold?, of application: Int64, audit entry: AuditEntry) throws {
         try write { db in
             try db.execute(sql: "DELETE FROM seal WHERE application = ?", arguments: [application])
             if let seal {

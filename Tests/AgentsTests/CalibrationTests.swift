@@ -87,13 +87,13 @@ import Testing
     /// Everything that a decision depends on survives a restart in the middle of an episode.
     @Test func aCalibrationSurvivesARestartInMidEpisode() throws {
         let full = Calibration(cpuTarget: 0.45, memoryMargin: 0.3, cpuMillicores: 512, ofConfigured: 1024, thrift: 0.25)
-        var state = AgentState(application: 1, profile: Profile(), seed: 1)
+        var state = AgentState(application: 1, profile: Profile(), exploration: 1)
         let active = ActivePolicy(
             stage: .offline, policy: nil, version: 0, explores: false, rulesReward: nil, calibration: full)
         _ = state.decide(
             Observation(replicas: 2), at: 0, clientID: nil, warnings: [], active: active, scratch: nil, seq: 1)
         #expect(state.calibration == full)
-        var other = AgentState(application: 1, profile: Profile(), seed: 1)
+        var other = AgentState(application: 1, profile: Profile(), exploration: 1)
         try other.decode(state.encode())
         #expect(other.calibration == full)
     }

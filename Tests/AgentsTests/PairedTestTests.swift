@@ -77,6 +77,59 @@ import Testing
         }
     }
 
+    // MARK: What follows from it
+
+    @Test func aServingPolicyThatLosesALittleGoesAndOneThatDoesNotStays() throws {
+        func serve(_ difference: Double) -> Lifecycle.Transition? {
+            var lifecycle = Lifecycle()
+            let profile = Profile()
+            for _ in 0..<20 { _ = lifecycle.episodeEnded(policyReward: nil, rulesReward: -0.4, candidateEstimate: nil, profile: profile) }
+            _ = lifecycle.force(.serving, hold: false)
+            // Its own rewards show nothing: the load was easy whenever it acted.
+            for outcome in Self.outcomes(100, difference: difference, seed: 5) {
+                let events = lifecycle.episodeEnded(
+                    policyReward: -0.4 + 0.1 * outcome.replayed, rulesReward: nil, paired: outcome, candidateEstimate: nil, profile: profile)
+                if let change = events.first(where: { !$0.isAlarm }) { return change }
+            }
+            return nil
+        }
+        let change = try #require(serve(-0.05))
+        #expect(change.reason == .losesToRules && change.to == .offline && change.episode < 71)
+        #expect(serve(0.01) == nil)
+    }
+
+    @Test func aLifecycleOfBeforeThePairedTestIsRead() throws {
+        let lifecycle = Lifecycle()
+        var writer = ByteWriter()
+        var test = ByteWriter()
+        lifecycle.encode(into: &writer)
+        PairedTest().encode(into: &test)
+        var reader = ByteReader([2] + writer.bytes.dropFirst().dropLast(test.bytes.count))
+        #expect(try Lifecycle(from: &reader) == lifecycle)
+        #expect(reader.isAtEnd)
+    }
+
+    @Test func theJudgesOwnErrorsAreTakenOffAndABurstIsNoError() throws {
+        var agreement = ReplayAgreement()
+        #expect(agreement.isEmpty && agreement.optimism == 0 && !agreement.isPoor)
+        for _ in 0..<9 { agreement.rulesActed(measured: -0.4, replayed: -0.4) }
+        agreement.rulesActed(measured: -3, replayed: -0.4)
+        #expect(agreement.ofRules.median == 0 && !agreement.isPoor)
+        for _ in 0..<30 {
+            let outcome = agreement.policyActed(measured: -0.42, replayed: -0.38, rules: -0.4, loss: 0.03)
+            #expect(abs(outcome.measured + 0.02) < 1e-9 && abs(outcome.replayed - 0.02) < 1e-9)
+        }
+        // 0.04 too high, believed 30 / 40 of it after 30 episodes.
+        #expect(abs(agreement.optimism - 0.03) < 1e-9)
+        #expect(agreement.wrong == 30 && agreement.judged == 30)
+        var writer = ByteWriter()
+        agreement.encode(into: &writer)
+        var reader = ByteReader(writer.bytes)
+        #expect(try ReplayAgreement(from: &reader) == agreement)
+        for _ in 0..<30 { agreement.rulesActed(measured: -0.8, replayed: -0.4) }
+        #expect(agreement.isPoor)
+    }
+
     // MARK: Lives
 
     /// Lives that serve the base policy, or a disturbed copy of it, whatever becomes of it, beside rules that are calibrated every

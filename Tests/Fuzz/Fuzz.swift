@@ -152,7 +152,7 @@ private func readStored(_ bytes: [UInt8]) {
         let perception = core.perceive(Observation(replicas: 2), at: 60)
         _ = core.settle(perception, proposed: nil)
     }
-    var state = AgentState(application: 1, profile: Profile(), seed: 1)
+    var state = AgentState(application: 1, profile: Profile(), exploration: 1)
     try? state.decode(bytes)
     _ = try? ApplicationLearner(
         decoding: StoredTrainer(episode: 1, state: bytes, optimizer: nil), base: nil, seed: 1, model: { _ in nil })

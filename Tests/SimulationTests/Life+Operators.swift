@@ -68,7 +68,7 @@ extension Life {
     private func switchOff() {
         let action = action("killSwitch", nil)
         let killSwitch = random.chance(1, in: 2)
-            ? StoredKillSwitch(reason: action.reason, operatorName: "operator", created: action.time) : nil
+            ? StoredHold(reason: action.reason, operatorName: "operator", created: action.time) : nil
         do {
             try server.controls.set(killSwitch, audit: action.entry())
             // On always works; whether it is stored already, its operator is not told.

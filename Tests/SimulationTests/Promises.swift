@@ -60,7 +60,7 @@ struct Promises {
     var perhapsGone: Set<String> = []
     /// Applications whose making failed.
     var perhapsThere: [String: Profile] = [:]
-    var killSwitches: [StoredKillSwitch?] = [nil]
+    var killSwitches: [StoredHold?] = [nil]
     /// The highest number of a decision that was ever answered.
     var highest: Int64 = 0
     /// Answers that were kept, by idempotency key, and when they were made, on the clock that nobody sets.

@@ -61,7 +61,7 @@ enum ControlRoutes {
         router.add(.put, "/v1/killswitch") { request, response in
             act(api, request, &response, "killSwitch.on") { action in
                 try api.controls.set(
-                    StoredKillSwitch(reason: action.reason, operatorName: action.operatorName, created: action.time),
+                    StoredHold(reason: action.reason, operatorName: action.operatorName, created: action.time),
                     audit: action.entry())
                 return killSwitch(api)
             }

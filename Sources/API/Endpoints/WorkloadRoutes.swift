@@ -68,7 +68,7 @@ enum WorkloadRoutes {
             for neighbour in neighbours {
                 json.object { json in
                     json.member("name", neighbour.name)
-                    json.member("reference", neighbour.isReference)
+                    json.member("reference", neighbour.application == nil)
                     json.member("similarity", neighbour.similarity)
                 }
             }

@@ -56,8 +56,8 @@ public final class EmbeddingIndex: Sendable {
     /// A workload that resembles another.
     public struct Neighbour: Sendable, Equatable {
         public var name: String
-        /// A reference application of the encoder, not one of this server.
-        public var isReference: Bool
+        /// `nil` for a reference application of the encoder.
+        public var application: Int64?
         /// Cosine of the angle between the embeddings, -1...1.
         public var similarity: Double
     }
@@ -85,38 +85,23 @@ public final class EmbeddingIndex: Sendable {
     /// Empty before it has an embedding.
     public func neighbours(of application: Int64, limit: Int) -> [Neighbour] {
         let (own, others) = entries.withLock { entries in
-            (entries[application]?.embedding, entries.filter { $0.key != application }.map(\.value))
+            (entries[application]?.embedding, entries.filter { $0.key != application })
         }
         guard let own else { return [] }
         func similarity(_ vector: [Float]) -> Double {
             Double(TrajectoryEncoder.similarity(own.vector, vector))
         }
-        var found = others.filter { $0.embedding.encoder == own.encoder }.map {
-            Neighbour(name: $0.name, isReference: false, similarity: similarity($0.embedding.vector))
+        var found = others.filter { $0.value.embedding.encoder == own.encoder }.map {
+            Neighbour(name: $0.value.name, application: $0.key, similarity: similarity($0.value.embedding.vector))
         }
         if let encoder, encoder.version == own.encoder {
             found += encoder.references.map {
-                Neighbour(name: $0.name, isReference: true, similarity: similarity($0.vector))
+                Neighbour(name: $0.name, application: nil, similarity: similarity($0.vector))
             }
         }
         found.sort { ($0.similarity, $1.name) > ($1.similarity, $0.name) }
         return Array(found.prefix(max(0, limit)))
     }
-
-    /// The applications of this server whose workloads are like that of `application`, the nearest first.
-    func alike(_ application: Int64, limit: Int) -> [Int64] {
-        let (own, others) = entries.withLock { ($0[application]?.embedding, $0) }
-        guard let own else { return [] }
-        let found = others.compactMap { id, entry -> (id: Int64, similarity: Float)? in
-            guard id != application, entry.embedding.encoder == own.encoder else { return nil }
-            let similarity = TrajectoryEncoder.similarity(own.vector, entry.embedding.vector)
-            return similarity >= Self.alikeFrom ? (id, similarity) : nil
-        }
-        return found.sorted { ($0.similarity, $1.id) > ($1.similarity, $0.id) }.prefix(limit).map(\.id)
-    }
-
-    /// Cosine from which two workloads are alike enough for one to try what serves the other.
-    private static let alikeFrom: Float = 0.8
 
     /// What a restart finds in the store; one by another encoder is computed again in time.
     public func set(_ embedding: WorkloadEmbedding, of application: Int64, name: String) {

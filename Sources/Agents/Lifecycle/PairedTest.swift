@@ -26,9 +26,9 @@ public struct PairedOutcome: Sendable, Equatable {
 /// 2.57). What the replay expects of an episode explains much of that spread: by how much it differs from what it expects
 /// otherwise is taken off, as far as the two were seen to go together (a control variate).
 struct PairedTest: Sendable, Equatable {
-    private(set) var sum = 0.0
-    private(set) var count = 0
-    private(set) var mean = 0.0
+    private var sum = 0.0
+    private var count = 0
+    private var mean = 0.0
     private var replayedMean = 0.0
     private var squares = 0.0
     private var replayedSquares = 0.0

@@ -63,10 +63,6 @@ struct AgentState: Sendable {
 
     private var core: DecisionCore
 
-    init(application: Int64, profile: Profile, seed: UInt64) {
-        self.init(application: application, profile: profile, exploration: Origin(number: application, seed: seed).exploration)
-    }
-
     init(application: Int64, profile: Profile, exploration: UInt64) {
         self.application = application
         self.exploration = exploration

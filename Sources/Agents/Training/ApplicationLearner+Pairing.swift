@@ -5,7 +5,7 @@ import Learning
 import Scaling
 
 extension ApplicationLearner {
-    /// Episodes before the one that is looked at, from which the application is identified; the last one fills the histories.
+    /// Episodes that a replay is fitted to. The last one is looked at, those before it fill the histories.
     private static let pairedEpisodes = 4
 
     /// Replays one episode under the rules and, if it acted, under the serving policy.

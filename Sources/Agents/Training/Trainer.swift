@@ -213,17 +213,18 @@ public final class Trainer: Sendable {
     }
 
     private static let neighboursMax = 2
-    /// Most of the nearest may act by the base policy, which is a candidate in any case.
-    private static let neighboursAsked = 16
+    /// Cosine from which two workloads are alike enough for one to try what serves the other.
+    private static let alikeFrom = 0.8
 
-    /// What serves the workloads nearest to `agent`'s.
+    /// What serves the workloads nearest to `agent`'s. Most may act by the base policy, which is a candidate in any case.
     private func neighbours(of agent: Agent) -> [LearningSource.Neighbour] {
-        let found = embeddings.alike(agent.id, limit: Self.neighboursAsked).lazy.compactMap { [self] id -> LearningSource.Neighbour? in
-            guard let active = table.activePolicy(of: id), active.stage == .serving, let policy = active.policy,
-                policy.parameters != base?.parameters
-            else { return nil }
-            return LearningSource.Neighbour(application: id, policy: policy)
-        }
+        let found = embeddings.neighbours(of: agent.id, limit: .max).lazy.prefix { $0.similarity >= Self.alikeFrom }
+            .compactMap { [self] neighbour -> LearningSource.Neighbour? in
+                guard let id = neighbour.application, let active = table.activePolicy(of: id), active.stage == .serving,
+                    let policy = active.policy, policy.parameters != base?.parameters
+                else { return nil }
+                return LearningSource.Neighbour(application: id, policy: policy)
+            }
         return Array(found.prefix(Self.neighboursMax))
     }
 

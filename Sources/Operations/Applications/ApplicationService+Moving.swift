@@ -31,7 +31,7 @@ extension ApplicationService {
         agent.seal(true)
         do {
             try settle(agent)
-            let seal = StoredSeal(reason: action.reason, operatorName: action.operatorName, created: action.time)
+            let seal = StoredHold(reason: action.reason, operatorName: action.operatorName, created: action.time)
             try store.set(seal, of: agent.id, audit: action.entry())
         } catch {
             agent.seal(false)
@@ -45,7 +45,7 @@ extension ApplicationService {
         agent.seal(false)
     }
 
-    public func seal(of agent: Agent) throws -> StoredSeal? { try store.seal(of: agent.id) }
+    public func seal(of agent: Agent) throws -> StoredHold? { try store.seal(of: agent.id) }
 
     /// Waits until the last decision of a sealed application is stored or refused.
     private func settle(_ agent: Agent) throws {

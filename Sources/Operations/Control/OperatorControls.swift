@@ -15,7 +15,7 @@ public final class OperatorControls: Sendable {
         var controls: [Int64: StoredControl] = [:]
         /// When pins end, on the clock that nobody sets.
         var pinEnds: [Int64: Double] = [:]
-        var killSwitch: StoredKillSwitch?
+        var killSwitch: StoredHold?
     }
 
     private let store: any ServerStore
@@ -24,7 +24,7 @@ public final class OperatorControls: Sendable {
     private let clock: Clock
     private let contents = Mutex(Contents())
     /// A kill switch that is on and could not be written.
-    private struct Unsaved { var killSwitch: StoredKillSwitch, entry: AuditEntry }
+    private struct Unsaved { var killSwitch: StoredHold, entry: AuditEntry }
     private let unsaved = Mutex<Unsaved?>(nil)
     private let retries = DispatchQueue(label: "aware.killswitch")
     private let retryAfter: DispatchTimeInterval
@@ -45,9 +45,14 @@ public final class OperatorControls: Sendable {
         let controls = try store.controls()
         let killSwitch = try store.killSwitch()
         // After a start nothing is known but what the machine's clock says now.
-        let ends = controls.compactMapValues { control in control.pin?.until }
+        let ends = controls.compactMapValues { Self.pinEnd(of: $0, clock) }
         contents.withLock { $0 = Contents(controls: controls, pinEnds: ends, killSwitch: killSwitch) }
         for agent in registry.agents(before: .max, limit: .max) { enforce(on: agent) }
+    }
+
+    /// When a pin that is put into force now ends, on the clock that nobody sets.
+    private static func pinEnd(of control: StoredControl, _ clock: Clock) -> Double? {
+        control.pin?.until.map { clock.steady + ($0 - clock.now) }
     }
 
     public func control(of agent: Agent) -> StoredControl { contents.withLock { $0.controls[agent.id] } ?? StoredControl() }
@@ -59,7 +64,7 @@ public final class OperatorControls: Sendable {
         }
     }
 
-    public var killSwitch: StoredKillSwitch? { contents.withLock { $0.killSwitch } }
+    public var killSwitch: StoredHold? { contents.withLock { $0.killSwitch } }
 
     /// Changes what is demanded of `agent`.
     @discardableResult
@@ -75,7 +80,7 @@ public final class OperatorControls: Sendable {
             contents.withLock { contents in
                 contents.controls[agent.id] = control
                 // However the machine's clock is set from now on, the pin lasts as long as it was meant to.
-                if control.pin != before.pin { contents.pinEnds[agent.id] = control.pin?.until.map { clock.steady + ($0 - clock.now) } }
+                if control.pin != before.pin { contents.pinEnds[agent.id] = Self.pinEnd(of: control, clock) }
             }
             enforce(on: agent)
             log.notice(entry)
@@ -84,7 +89,7 @@ public final class OperatorControls: Sendable {
     }
 
     /// Every application back to the rules, or (`nil`) to whoever acts by its lifecycle.
-    public func set(_ killSwitch: StoredKillSwitch?, audit entry: AuditEntry) throws {
+    public func set(_ killSwitch: StoredHold?, audit entry: AuditEntry) throws {
         try change.withLock { _ in
             do {
                 try store.set(killSwitch, audit: entry)
@@ -139,7 +144,7 @@ public final class OperatorControls: Sendable {
     func adopt(_ control: StoredControl, of application: Int64) {
         contents.withLock { contents in
             contents.controls[application] = control
-            contents.pinEnds[application] = control.pin?.until.map { clock.steady + ($0 - clock.now) }
+            contents.pinEnds[application] = Self.pinEnd(of: control, clock)
         }
     }
 

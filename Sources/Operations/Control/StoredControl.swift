@@ -33,10 +33,11 @@ public struct StoredControl: Sendable, Equatable {
     public init() {}
 }
 
-/// Why the rules act everywhere.
-public struct StoredKillSwitch: Sendable, Equatable {
+/// Who holds something back, and why: everything by the kill switch, one application by its seal.
+public struct StoredHold: Sendable, Equatable {
     public var reason: String
     public var operatorName: String
+    /// Seconds since 1970.
     public var created: Double
 
     public init(reason: String, operatorName: String, created: Double) {

@@ -72,7 +72,8 @@ public final class Decide: Sendable {
     ) -> DecisionResult {
         agent.decide(
             request.observation, at: clock.time(of: request.observation, by: agent),
-            steady: clock.followsObservations ? nil : clock.steady, clientID: request.clientID, warnings: request.warnings, isDryRun: request.isDryRun, context: &context,
+            steady: clock.followsObservations ? nil : clock.steady, clientID: request.clientID, warnings: request.warnings,
+            isDryRun: request.isDryRun, context: &context,
             sequence: { sequence.add(1, ordering: .relaxed).newValue })
     }
 

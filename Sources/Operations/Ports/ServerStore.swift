@@ -34,9 +34,9 @@ public protocol ApplicationStore: Sendable {
 /// One application on its way to another server.
 public protocol MoveStore: Sendable {
     /// Who sealed `application`, when and why; `nil` when it is not sealed.
-    func seal(of application: Int64) throws -> StoredSeal?
+    func seal(of application: Int64) throws -> StoredHold?
     /// Notes that `application` is sealed, or with `nil` that it is not any more.
-    func set(_ seal: StoredSeal?, of application: Int64, audit entry: AuditEntry) throws
+    func set(_ seal: StoredHold?, of application: Int64, audit entry: AuditEntry) throws
     /// All that there is of an application, as one file.
     /// - Parameters:
     ///   - last: number of its last decision, when it is known.
@@ -81,10 +81,10 @@ public protocol DecisionHistory: Sendable {
 /// What operators demand. Each change is stored together with its entry in the audit log.
 public protocol ControlStore: Sendable {
     func controls() throws -> [Int64: StoredControl]
-    func killSwitch() throws -> StoredKillSwitch?
+    func killSwitch() throws -> StoredHold?
     func set(_ control: StoredControl, of application: Int64, audit entry: AuditEntry) throws
     /// Turns the kill switch on, or with `nil` off.
-    func set(_ killSwitch: StoredKillSwitch?, audit entry: AuditEntry) throws
+    func set(_ killSwitch: StoredHold?, audit entry: AuditEntry) throws
 }
 
 /// The audit log, and the events that operators listen to.

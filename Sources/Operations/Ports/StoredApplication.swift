@@ -55,20 +55,6 @@ public struct StoredAgent: Sendable {
     }
 }
 
-/// Who sealed an application, and why.
-public struct StoredSeal: Sendable, Equatable {
-    public var reason: String
-    public var operatorName: String
-    /// Seconds since 1970.
-    public var created: Double
-
-    public init(reason: String, operatorName: String, created: Double) {
-        self.reason = reason
-        self.operatorName = operatorName
-        self.created = created
-    }
-}
-
 /// An application that has just come from another server.
 public struct ArrivedApplication: Sendable {
     public var application: StoredApplication
