@@ -5,7 +5,6 @@
 // fails until it is.
 
 import Base
-import CStore
 import Foundation
 import GRDB
 import GRDBSQLite
@@ -53,14 +52,13 @@ enum ApplicationBundle {
     // MARK: The file
 
     static func pack(_ image: [UInt8]) throws -> [UInt8] {
-        var size = compressBound(uLong(image.count))
-        var packed = [UInt8](repeating: 0, count: Int(size))
-        let code = image.withUnsafeBufferPointer { compress2(&packed, &size, $0.baseAddress, uLong($0.count), level) }
-        guard code == Z_OK else { throw BundleFailure(description: "it could not be compressed") }
-        var writer = ByteWriter(reserving: Int(size) + 32)
+        guard let packed = image.withUnsafeBytes({ Zlib.pack($0, level: level) }) else {
+            throw BundleFailure(description: "it could not be compressed")
+        }
+        var writer = ByteWriter(reserving: packed.count + 32)
         writer.write(magic)
         writer.write(UInt64(image.count))
-        packed.withUnsafeBytes { writer.append(UnsafeRawBufferPointer(rebasing: $0[..<Int(size)])) }
+        packed.withUnsafeBytes { writer.append($0) }
         writer.write(checksum(writer.written))
         return writer.bytes
     }
@@ -77,10 +75,10 @@ enum ApplicationBundle {
         }
         let length = try reader.integer(UInt64.self)
         guard length > 0, length <= bytesMax else { throw BundleFailure(description: "it says that it is \(length) bytes long") }
-        var image = [UInt8](repeating: 0, count: Int(length))
-        var size = uLongf(length)
-        let code = bytes.withUnsafeBufferPointer { uncompress(&image, &size, $0.baseAddress! + 16, uLong($0.count - 24)) }
-        guard code == Z_OK, size == uLongf(length) else { throw BundleFailure(description: "it cannot be unpacked") }
+        let packed = 16..<bytes.count - 8
+        guard let image = bytes.withUnsafeBytes({ Zlib.unpack(UnsafeRawBufferPointer(rebasing: $0[packed]), length: Int(length)) }) else {
+            throw BundleFailure(description: "it cannot be unpacked")
+        }
         return image
     }
 

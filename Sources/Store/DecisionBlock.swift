@@ -2,7 +2,6 @@
 
 import Agents
 import Base
-import CStore
 import Foundation
 import GRDB
 
@@ -62,14 +61,10 @@ struct DecisionBlock {
         }
         for entry in entries { writer.write(entry.record) }
         let content = writer.written
-        var size = compressBound(uLong(content.count))
-        var packed = [UInt8](repeating: 0, count: Int(size))
-        let code = compress2(
-            &packed, &size, content.baseAddress?.assumingMemoryBound(to: UInt8.self), uLong(content.count), Self.level)
-        guard code == Z_OK else { throw Failure.damaged }
-        var framed = ByteWriter(reserving: Int(size) + 4)
+        guard let packed = Zlib.pack(content, level: Self.level) else { throw Failure.damaged }
+        var framed = ByteWriter(reserving: packed.count + 4)
         framed.write(UInt32(content.count))
-        packed.withUnsafeBytes { framed.append(UnsafeRawBufferPointer(rebasing: $0[..<Int(size)])) }
+        packed.withUnsafeBytes { framed.append($0) }
         return framed.bytes
     }
 
@@ -83,13 +78,9 @@ struct DecisionBlock {
     init(decoding bytes: [UInt8]) throws {
         var frame = ByteReader(bytes)
         let length = Int(try frame.integer(UInt32.self))
-        guard length > 0, length < Self.bytesMax, bytes.count > 4 else { throw Failure.damaged }
-        var content = [UInt8](repeating: 0, count: length)
-        var size = uLongf(length)
-        let code = bytes.withUnsafeBufferPointer {
-            uncompress(&content, &size, $0.baseAddress! + 4, uLong($0.count - 4))
-        }
-        guard code == Z_OK, size == uLongf(length) else { throw Failure.damaged }
+        guard length > 0, length < Self.bytesMax, bytes.count > 4,
+            let content = bytes.withUnsafeBytes({ Zlib.unpack(UnsafeRawBufferPointer(rebasing: $0[4...]), length: length) })
+        else { throw Failure.damaged }
         var reader = ByteReader(content)
         guard try reader.integer(UInt8.self) == Self.version else { throw Failure.damaged }
         application = try reader.integer()
