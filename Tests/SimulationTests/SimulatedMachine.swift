@@ -64,7 +64,7 @@ final class SimulatedServer {
             directory.onCreation { controls.enforce(on: $0) }
             decide = try Decide(
                 registry: registry, directory: directory, recorder: Recorder(sink: database), trainer: trainer,
-                clock: clock, store: database, log: .silent)
+                clock: clock, store: database, patience: .nanoseconds(0), log: .silent)
             service = ApplicationService(
                 registry: registry, store: database, trainer: trainer, controls: controls, directory: directory)
             idempotency = try Idempotency(store: database)

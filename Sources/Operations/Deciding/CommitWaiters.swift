@@ -14,7 +14,7 @@ final class CommitWaiters: Sendable {
     }
 
     /// A decision whose commit is this late was lost with its process or refused by the disk.
-    private static let patience = DispatchTimeInterval.seconds(1)
+    private let patience: DispatchTimeInterval
 
     private let history: any DecisionHistory
     private let waiting = Mutex(Waiting())
@@ -22,7 +22,10 @@ final class CommitWaiters: Sendable {
     private let count = Atomic<Int>(0)
     private let queue = DispatchQueue(label: "aware.commit-waiters")
 
-    init(history: any DecisionHistory) { self.history = history }
+    init(history: any DecisionHistory, patience: DispatchTimeInterval) {
+        self.history = history
+        self.patience = patience
+    }
 
     func wait(for seq: Int64, then action: @escaping Action) {
         // Before the look: a commit in between is then told.
@@ -34,7 +37,7 @@ final class CommitWaiters: Sendable {
         count.add(1, ordering: .sequentiallyConsistent)
         do {
             guard let decision = try history.decision(seq: seq, of: nil) else {
-                return queue.asyncAfter(deadline: .now() + Self.patience) { [self] in giveUp(seq, number) }
+                return queue.asyncAfter(deadline: .now() + patience) { [self] in giveUp(seq, number) }
             }
             take(seq, number)?(.success(decision))
         } catch {

@@ -41,17 +41,19 @@ public final class Decide: Sendable {
     public let metrics = DecisionMetrics()
     private let sequence: Atomic<Int64>
 
-    /// - Parameter store: where decisions are looked up that were made before.
+    /// - Parameters:
+    ///   - store: where decisions are looked up that were made before.
+    ///   - patience: how long a repeated request waits for the commit of the first.
     public init(
         registry: AgentRegistry, directory: ApplicationDirectory, recorder: Recorder, trainer: Trainer, clock: Clock,
-        store: any ServerStore, log: Logger
+        store: any ServerStore, patience: DispatchTimeInterval = .seconds(1), log: Logger
     ) throws {
         self.registry = registry
         self.directory = directory
         self.recorder = recorder
         self.trainer = trainer
         self.clock = clock
-        commits = CommitWaiters(history: store)
+        commits = CommitWaiters(history: store, patience: patience)
         self.log = log
         sequence = Atomic(try store.lastSeq())
     }
