@@ -17,13 +17,14 @@ struct ReproduceCommand: AsyncParsableCommand {
             rq1: adaptation to unseen applications. rq2: serving through changes of the workload. rq3: the first \
             episodes, with and without bootstrapping. figure1: from the first episode to another application. \
             instability: what changes do to a specialist. embedding: whether alike applications lie close together. \
+            lives: what learning in service is worth over days, and what changes cost. \
             Every figure stands beside the paper's, with a 95 % bootstrap interval over applications; what the paper \
             leaves open is defined below each table. Results depend on seed, sizes, traces and base policy, not on \
             the number of threads; only CPU times are measured.
             """)
 
     enum Selection: String, ExpressibleByArgument, CaseIterable {
-        case rq1, rq2, rq3, figure1, instability, embedding, all
+        case rq1, rq2, rq3, figure1, instability, embedding, lives, all
     }
 
     @Argument(help: "The experiment.")

@@ -15,14 +15,14 @@ import Testing
     private static let applications = SyntheticApplication.split(seed: 1).test
 
     /// An application that rules alone decide for.
-    private static func life(_ index: Int, _ change: (inout Profile) -> Void = { _ in }) throws -> SimulatedLife {
+    private static func life(_ index: Int, _ change: (inout Profile) -> Void = { _ in }) throws -> ServedLife {
         var profile = applications[index].profile
         profile.algorithm = .rules
         change(&profile)
-        return try SimulatedLife(applications[index], profile: profile, base: nil, seed: UInt64(index + 1))
+        return try ServedLife(applications[index], profile: profile, base: nil, seed: UInt64(index + 1))
     }
 
-    private static func calibrations(_ life: SimulatedLife) -> [Event] { life.events.filter { $0.kind == "calibration" } }
+    private static func calibrations(_ life: ServedLife) -> [Event] { life.events.filter { $0.kind == "calibration" } }
 
     @Test func calibratedRulesMissLessAndAreWorthMoreThanTheProfiles() throws {
         for index in [0, 7] {
@@ -31,16 +31,16 @@ import Testing
                 try fitted.episode()
                 try standard.episode()
             }
-            func violations(_ life: SimulatedLife) throws -> Double {
+            func violations(_ life: ServedLife) throws -> Double {
                 try life.store.episodes(of: 1, after: 15, limit: 30).map(\.violations).mean
             }
             let (with, without) = (try violations(fitted), try violations(standard))
             #expect(without > 0.03 && with < without / 2 && with < 0.025, "\(index): \(with) against \(without)")
-            let (value, before) = (fitted.rewards.suffix(30).map(\.servedValue).mean, standard.rewards.suffix(30).map(\.servedValue).mean)
+            let (value, before) = (fitted.episodes.suffix(30).map(\.agent.value).mean, standard.episodes.suffix(30).map(\.agent.value).mean)
             #expect(value > before, "\(index): \(value) against \(before)")
-            #expect(Self.calibrations(standard).isEmpty && fitted.rewards.allSatisfy { $0.controller == .rules })
+            #expect(Self.calibrations(standard).isEmpty && fitted.episodes.allSatisfy { $0.controller == .rules })
             // The twin that follows the calibration lives the same life.
-            #expect(fitted.rewards.suffix(30).allSatisfy { abs($0.served - $0.rules) < 0.05 })
+            #expect(fitted.episodes.suffix(30).allSatisfy { abs($0.agent.reward - $0.rules.reward) < 0.05 })
         }
     }
 
@@ -51,10 +51,10 @@ import Testing
             $0.bill.maxViolations = 0.2
         }
         for _ in 0..<14 { try life.episode() }
-        #expect(Self.calibrations(life).isEmpty, "\(life.events.map(SimulatedLife.line))")
+        #expect(Self.calibrations(life).isEmpty, "\(life.events.map(ServedLife.line))")
         for _ in 0..<40 { try life.episode() }
         let targets = [0.3] + Self.calibrations(life).compactMap { $0.figures["cpuTarget"] }
-        #expect(targets.count > 1, "\(life.events.map(SimulatedLife.line))")
+        #expect(targets.count > 1, "\(life.events.map(ServedLife.line))")
         #expect(zip(targets, targets.dropFirst()).allSatisfy { $1 - $0 < RulesCalibrator.riseMax + 1e-9 }, "\(targets)")
         #expect(Self.calibrations(life).allSatisfy { $0.reason != "FirstRecord" })
     }
@@ -102,10 +102,10 @@ import Testing
     /// anything; what acts first are the rules.
     @Test func aHistoryAloneGivesRulesThatFitAndAJudgedCandidate() throws {
         let application = Self.applications[0]
-        let past = try SimulatedLife(application, profile: application.profile, base: nil, seed: 1)
+        let past = try ServedLife(application, profile: application.profile, base: nil, seed: 1)
         for _ in 0..<15 { try past.episode() }
         let decisions = past.store.contents.withLock { $0.decisions.values.sorted { $0.seq < $1.seq } }
-        let life = try SimulatedLife(
+        let life = try ServedLife(
             application, profile: application.profile, base: try Policy(decoding: BasePolicy.bytes), seed: 1)
         life.store.contents.withLock {
             $0.external = zip(decisions, decisions.dropFirst()).map { step, next in
@@ -177,6 +177,6 @@ import Testing
         life.agent.update(profile: profile, revision: 2)
         for _ in 0..<2 { try life.episode() }
         let event = try #require(Self.calibrations(life).last)
-        #expect(event.reason == "FirstRecord" && event.from.hasPrefix("80 %"), "\(SimulatedLife.line(event))")
+        #expect(event.reason == "FirstRecord" && event.from.hasPrefix("80 %"), "\(ServedLife.line(event))")
     }
 }

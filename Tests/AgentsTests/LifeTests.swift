@@ -19,16 +19,16 @@ import Testing
     private static let folder = ProcessInfo.processInfo.environment["AWARE_LIFE_FOLDER"]
     private static let applications = SyntheticApplication.split(seed: 1).test
 
-    private static func life(_ index: Int, usesBase: Bool, isCalibrated: Bool = false, seed: UInt64? = nil) throws -> SimulatedLife {
+    private static func life(_ index: Int, usesBase: Bool, isCalibrated: Bool = false, seed: UInt64? = nil) throws -> ServedLife {
         let application = applications[index]
         var profile = application.profile
         profile.fallback.calibrate = isCalibrated
-        return try SimulatedLife(
+        return try ServedLife(
             application, profile: profile, base: usesBase ? try Policy(decoding: BasePolicy.bytes) : nil,
             seed: seed ?? UInt64(index + 1))
     }
 
-    private static func transitions(_ life: SimulatedLife) -> [Event] { life.events.filter { $0.kind == "transition" } }
+    private static func transitions(_ life: ServedLife) -> [Event] { life.events.filter { $0.kind == "transition" } }
 
     @Test func theBasePolicyActsOnlyAfterItWasJudgedBetterThanTheRules() throws {
         let life = try Self.life(1, usesBase: true)
@@ -39,25 +39,25 @@ import Testing
             try #require(judgement.figures["judgedDifference"]), try #require(judgement.figures["judgedError"])
         )
         #expect(difference >= error && judgement.figures["judgedWindows"] ?? 0 >= 10)
-        #expect(life.rewards.prefix(judgement.episode ?? 0).allSatisfy { $0.controller == .rules })
+        #expect(life.episodes.prefix(judgement.episode ?? 0).allSatisfy { $0.controller == .rules })
         let version = try #require(life.store.model(of: 1, version: 1))
         #expect(version.diagnostics["judgedDifference"] == difference && version.diagnostics["base"] == 1)
         #expect(Self.transitions(life).map(\.to) == ["offline", "online", "serving"])
         // Once it serves, one episode in ten is still the rules', so that what they earn is known.
         for _ in 0..<20 { try life.episode() }
-        #expect(life.rewards.suffix(20).count { $0.controller == .control } == 2)
-        let served = life.rewards.suffix(20).reduce(0) { $0 + $1.servedValue }
-        #expect(served > life.rewards.suffix(20).reduce(0) { $0 + $1.rulesValue })
+        #expect(life.episodes.suffix(20).count { $0.controller == .control } == 2)
+        let served = life.episodes.suffix(20).reduce(0) { $0 + $1.agent.value }
+        #expect(served > life.episodes.suffix(20).reduce(0) { $0 + $1.rules.value })
     }
 
     @Test func withoutABasePolicyTheApplicationPractisesWhereNobodyIsHurt() throws {
         let life = try Self.life(0, usesBase: false)
         #expect(try life.live(atMost: 20) { $0.stage == .online } != nil)
-        #expect(life.rewards.allSatisfy { $0.controller == .rules })
+        #expect(life.episodes.allSatisfy { $0.controller == .rules })
         let version = try #require(life.store.model(of: 1, version: 1))
         #expect(version.diagnostics["judgedDifference"] ?? -1 > 0)
         for _ in 0..<10 { try life.episode() }
-        #expect(life.rewards.suffix(10).reduce(0) { $0 + $1.servedValue - $1.rulesValue } > 0)
+        #expect(life.episodes.suffix(10).reduce(0) { $0 + $1.gain } > 0)
     }
 
     /// Found by search. The policies that 10 test applications had reached service with, with a base policy and without,
@@ -83,39 +83,39 @@ import Testing
         if life.stage != .offline {
             #expect(try life.live(atMost: 10) { $0.stage == .offline } != nil, "the rules take over")
         }
-        let until = life.rewards.count
-        #expect(life.rewards[80..<until].reduce(0) { $0 + $1.rules - $1.served } < 1.5, "in all, mean step rewards")
+        let until = life.episodes.count
+        #expect(life.episodes[80..<until].reduce(0) { $0 + $1.rules.reward - $1.agent.reward } < 1.5, "in all, mean step rewards")
         // The step that the policy had already begun ends an episode of its own.
         try life.episode()
         #expect(try life.episode().controller == .rules)
         #expect(try life.live(atMost: 60) { $0.stage == .serving } != nil, "retrained")
         for _ in 0..<40 { try life.episode() }
-        #expect(life.rewards.suffix(40).reduce(0) { $0 + $1.servedValue - $1.rulesValue } > 0)
+        #expect(life.episodes.suffix(40).reduce(0) { $0 + $1.gain } > 0)
         try Self.report(life, change, after: 80)
     }
 
     /// What a reader of the closing note wants to see of that life.
-    private static func report(_ life: SimulatedLife, _ change: WorkloadUpdate, after episode: Int) throws {
+    private static func report(_ life: ServedLife, _ change: WorkloadUpdate, after episode: Int) throws {
         guard let folder else { return }
-        func smoothed(_ value: (SimulatedLife.EpisodeRewards) -> Double) -> [(x: Double, y: Double)] {
-            life.rewards.indices.map { index in
-                let window = life.rewards[max(0, index - 4)...index]
+        func smoothed(_ value: (ServedLife.Episode) -> Double) -> [(x: Double, y: Double)] {
+            life.episodes.indices.map { index in
+                let window = life.episodes[max(0, index - 4)...index]
                 return (Double(index + 1), window.reduce(0) { $0 + value($1) } / Double(window.count))
             }
         }
-        let stages = life.rewards.enumerated().map { index, rewards in
+        let stages = life.episodes.enumerated().map { index, rewards in
             (x: Double(index + 1), y: rewards.controller == .policy ? 0.72 : 0.7)
         }
         let plot = Plot(
             title: "\(change.name) after episode \(episode): noticed, stopped, retrained", xLabel: "episode",
             yLabel: "reward, mean of 5 episodes",
             lines: [
-                .init(name: "agent", points: smoothed(\.served)),
-                .init(name: "rules under the same load", points: smoothed(\.rules)),
+                .init(name: "agent", points: smoothed(\.agent.reward)),
+                .init(name: "rules under the same load", points: smoothed(\.rules.reward)),
                 .init(name: "upper: policy acts, lower: rules act", points: stages, isScatter: true),
             ])
         try plot.svg.write(toFile: folder + "/life-\(change.name).svg", atomically: true, encoding: .utf8)
-        let lines = life.events.map(SimulatedLife.line).joined(separator: "\n")
+        let lines = life.events.map(ServedLife.line).joined(separator: "\n")
         try (lines + "\n").write(toFile: folder + "/life-\(change.name).txt", atomically: true, encoding: .utf8)
     }
 
@@ -125,7 +125,7 @@ import Testing
             let life = try Self.life(index, usesBase: true)
             _ = try life.live(atMost: 60) { $0.stage == .serving }
             for _ in 0..<200 { try life.episode() }
-            let rules = life.rewards.suffix(200).filter { $0.controller != .policy }.map(\.rules).mean
+            let rules = life.episodes.suffix(200).filter { $0.controller != .policy }.map(\.rules.reward).mean
             let measured = try #require(life.table.activePolicy(of: 1)?.rulesReward)
             #expect(abs(measured - rules) < 0.01, "\(index): \(measured) against \(rules) under the rules alone")
         }
@@ -136,14 +136,14 @@ import Testing
         var profile = Self.applications[1].profile
         profile.controlEpisodes = false
         profile.fallback.calibrate = false
-        let life = try SimulatedLife(
+        let life = try ServedLife(
             Self.applications[1], profile: profile, base: try Policy(decoding: BasePolicy.bytes), seed: 2)
         _ = try #require(try life.live(atMost: 60) { $0.stage == .serving })
         let before = Self.transitions(life).count
         for _ in 0..<220 { try life.episode() }
-        #expect(life.rewards.suffix(220).allSatisfy { $0.controller == .policy })
-        #expect(Self.transitions(life).count == before, "\(life.events.map(SimulatedLife.line))")
-        let rules = life.rewards.suffix(200).reduce(0) { $0 + $1.rules } / 200
+        #expect(life.episodes.suffix(220).allSatisfy { $0.controller == .policy })
+        #expect(Self.transitions(life).count == before, "\(life.events.map(ServedLife.line))")
+        let rules = life.episodes.suffix(200).reduce(0) { $0 + $1.rules.reward } / 200
         let modelled = try #require(life.table.activePolicy(of: 1)?.rulesReward)
         #expect(abs(modelled - rules) < 0.02, "\(modelled) against \(rules)")
         try Self.promoteSabotaged(life, seed: 4)
@@ -160,7 +160,7 @@ import Testing
             for _ in 0..<(Self.folder == nil ? 100 : 1000) { try life.episode() }
             let events = life.events.dropFirst(before)
             let left = events.count { $0.kind == "alarm" || $0.from == "serving" }
-            #expect(left <= (usesBase ? 0 : 3), "\(index), base \(usesBase): \(events.map(SimulatedLife.line))")
+            #expect(left <= (usesBase ? 0 : 3), "\(index), base \(usesBase): \(events.map(ServedLife.line))")
         }
     }
 
@@ -170,7 +170,7 @@ import Testing
     }
 
     /// Puts a sabotaged version on duty in a life that serves.
-    private static func promoteSabotaged(_ life: SimulatedLife, seed: UInt64) throws {
+    private static func promoteSabotaged(_ life: ServedLife, seed: UInt64) throws {
         let bad = sabotaged(try Policy(decoding: BasePolicy.bytes), seed: seed)
         let model = ModelVersion(
             application: 1, version: 50, parent: 0, created: 0, algorithm: "import", episode: 0, diagnostics: [:],
@@ -198,7 +198,7 @@ import Testing
     @Test(arguments: [2, 7]) func againstCalibratedRulesLittleIsLost(_ index: Int) throws {
         let life = try Self.life(index, usesBase: true, isCalibrated: true)
         for _ in 0..<100 { try life.episode() }
-        let lost = life.rewards.dropFirst(20).map { $0.rulesValue - $0.servedValue }.mean
+        let lost = life.episodes.dropFirst(20).map { -$0.gain }.mean
         #expect(lost < 0.04, "\(index): \(lost)")
         #expect(Self.transitions(life).count { $0.from == "serving" } <= 1)
         #expect(life.events.contains { $0.kind == "calibration" })
@@ -212,9 +212,9 @@ import Testing
             let life = try Self.life(index, usesBase: true)
             try #require(try life.live(atMost: 60) { $0.stage == .serving } != nil)
             try Self.promoteSabotaged(life, seed: seed)
-            let start = life.rewards.count
+            let start = life.episodes.count
             let stopped = try life.live(atMost: 10) { $0.stage == .offline }
-            let lost = life.rewards[start...].reduce(0) { $0 + $1.rules - $1.served }
+            let lost = life.episodes[start...].reduce(0) { $0 + $1.rules.reward - $1.agent.reward }
             if Self.folder != nil {
                 print("sabotage of \(index) by \(seed): stopped after \(stopped ?? 0), lost \(lost * 100) R")
             }

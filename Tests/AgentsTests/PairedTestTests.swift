@@ -175,7 +175,7 @@ import Testing
         _ index: Int, disturbed scale: Double, _ base: Policy, episodes: Int
     ) throws -> (outcomes: [PairedOutcome], text: String) {
         let application = SyntheticApplication.split(seed: 1).test[index]
-        let life = try SimulatedLife(application, profile: application.profile, base: base, seed: UInt64(index + 1))
+        let life = try ServedLife(application, profile: application.profile, base: base, seed: UInt64(index + 1))
         for _ in 0..<20 { try life.episode() }
         var random = SimulationRandom(seed: UInt64(index * 10) + UInt64(scale * 10))
         let policy = Policy(shape: base.shape, parameters: base.parameters.map { $0 * Float(1 + scale * random.normal()) })
@@ -199,7 +199,7 @@ import Testing
             let measured = try source.values(summary).compactMap { $0 }.mean
             if let outcome = try now.pair(summary, measured: measured, source) {
                 outcomes.append(outcome)
-                truth.append(rewards.servedValue - rewards.rulesValue)
+                truth.append(rewards.gain)
             }
             learner = now
         }

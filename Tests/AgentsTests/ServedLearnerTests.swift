@@ -15,13 +15,13 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(5))) struct ServedLearnerTests {
     private static let application = SyntheticApplication.split(seed: 1).test[0]
 
-    private static func life(_ algorithm: Profile.Algorithm, _ change: (inout Profile) -> Void = { _ in }) throws -> SimulatedLife {
+    private static func life(_ algorithm: Profile.Algorithm, _ change: (inout Profile) -> Void = { _ in }) throws -> ServedLife {
         var profile = application.profile
         profile.algorithm = algorithm
         // Compared with rules as they are: what is tested is that it learns.
         profile.fallback.calibrate = false
         change(&profile)
-        return try SimulatedLife(application, profile: profile, base: try Policy(decoding: BasePolicy.bytes), seed: 1)
+        return try ServedLife(application, profile: profile, base: try Policy(decoding: BasePolicy.bytes), seed: 1)
     }
 
     /// Measured, mean value of a step against the rules' over 120 episodes (0.04 is a tenth of the bill), applications 0 and 4:
@@ -29,9 +29,9 @@ import Testing
     /// from fresh weights, 7 s); PPO without bootstrapping 0.49 and 0.36, DQN 0.36 and 0.30.
     @Test(arguments: [Profile.Algorithm.reinforce, .dqn, .ddpg]) func itServesUnderItsOwnName(_ algorithm: Profile.Algorithm) throws {
         let life = try Self.life(algorithm)
-        #expect(try life.live(atMost: 45) { $0.stage == .serving } != nil, "\(life.events.map(SimulatedLife.line))")
+        #expect(try life.live(atMost: 45) { $0.stage == .serving } != nil, "\(life.events.map(ServedLife.line))")
         for _ in 0..<10 { try life.episode() }
-        let policys = life.rewards.filter { $0.controller == .policy }.map { $0.servedValue - $0.rulesValue }
+        let policys = life.episodes.filter { $0.controller == .policy }.map { $0.gain }
         #expect(policys.mean > 0.1, "\(policys.mean)")
         let contents = life.store.contents.withLock { $0 }
         #expect(Set(contents.models.values.map(\.algorithm)) == [algorithm.rawValue])
@@ -65,7 +65,7 @@ import Testing
         for _ in 0..<4 { try life.episode() }
         let exploring = life.store.contents.withLock { $0.decisions.values.filter(\.exploring).count }
         #expect(exploring > 100)
-        #expect(try life.live(atMost: 45) { $0.stage == .serving } != nil, "\(life.events.map(SimulatedLife.line))")
+        #expect(try life.live(atMost: 45) { $0.stage == .serving } != nil, "\(life.events.map(ServedLife.line))")
     }
 
     @Test func qLearningGoesOnFromItsOwnPolicy() throws {

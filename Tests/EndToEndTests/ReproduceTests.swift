@@ -21,7 +21,7 @@ import Testing
             let experiments = result["experiments"].items
             #expect(
                 experiments.compactMap { $0["id"].string }
-                    == ["rq1", "rq2", "rq3", "figure1", "instability", "embedding"])
+                    == ["rq1", "rq2", "rq3", "figure1", "instability", "embedding", "lives"])
             for experiment in experiments {
                 #expect(!experiment["metrics"].items.isEmpty && !experiment["definitions"].items.isEmpty)
                 for metric in experiment["metrics"].items {

@@ -217,7 +217,7 @@ public final class Agent: Sendable {
     }
 
     /// How rules and policy are set in the running episode.
-    var calibration: Calibration? { state.withLock { $0.calibration } }
+    public var calibration: Calibration? { state.withLock { $0.calibration } }
 
     /// What was identified of the application.
     public var knowledge: Knowledge { state.withLock { $0.knowledge } }

@@ -37,6 +37,6 @@ public protocol Experiment {
 public enum Experiments {
     public static let all: [any Experiment.Type] = [
         AdaptationExperiment.self, ServingExperiment.self, BootstrappingExperiment.self, EndToEndExperiment.self,
-        InstabilityExperiment.self, EmbeddingExperiment.self,
+        InstabilityExperiment.self, EmbeddingExperiment.self, LifeExperiment.self,
     ]
 }

@@ -25,6 +25,11 @@ public final class ExperimentContext: Sendable {
         public var afterChange = 100
         /// Windows of an examination of a greedy policy.
         public var exam = 8
+        /// Applications of lives, and their episodes; those in which every learner begins anew, and its seeds.
+        public var lives = 20
+        public var lifeEpisodes = 80
+        public var learners = 5
+        public var learnerSeeds = 3
 
         public init() {}
 
@@ -40,6 +45,10 @@ public final class ExperimentContext: Sendable {
             sizes.budget = 24
             sizes.afterChange = 8
             sizes.exam = 2
+            sizes.lives = 1
+            sizes.lifeEpisodes = 12
+            sizes.learners = 1
+            sizes.learnerSeeds = 1
             return sizes
         }
     }

@@ -247,20 +247,7 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
     }
 
     /// Of the last step, by the truth.
-    private var cost: Double {
-        var step = BillObjective.Step()
-        step.violated = outcome.violated
-        step.preservation = outcome.sloPreservation
-        step.oomKills = outcome.oomKills
-        step.replicasChanged = outcome.replicasChanged
-        step.resized = outcome.resized
-        let seconds = Double(Self.subSteps) * Cluster.subStepSeconds
-        let bill = cluster.profile.bill
-        let paid = bill.bill(
-            cores: outcome.coreSeconds / seconds, gibibytes: outcome.byteSeconds / seconds / 1_073_741_824)
-        step.relativeBill = paid / meanNeed
-        return bill.cost(step)
-    }
+    private var cost: Double { outcome.billed(cluster.profile, need: meanNeed).cost }
 
     private mutating func advance(desired: Allocation) {
         if isSilent {
