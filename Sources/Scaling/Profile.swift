@@ -110,6 +110,8 @@ public struct Profile: Sendable, Equatable {
     /// reward is what the judge's fitted simulator says.
     public var controlEpisodes = true
     public var thresholds = Thresholds()
+    /// An owner who gave thresholds speaks in rewards as they are reported, not in the bill.
+    public var goesByReward: Bool { thresholds.online != nil || thresholds.serving != nil || thresholds.deviation != nil }
     public var actuation: Actuation = .auto
     public var guards = GuardLimits()
     public var fallback = Fallback()

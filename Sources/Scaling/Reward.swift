@@ -56,8 +56,8 @@ public enum Reward {
         return step(observation, profile).value
     }
 
-    /// The reward that training maximises: the step's cost by the profile's objective, negative. `nil` unless the service
-    /// level was measured.
+    /// The reward that training maximises: the step's cost by the profile's objective, negative; where the owner speaks in
+    /// rewards, what is reported for the step. `nil` unless the service level was measured.
     ///
     /// - Parameters:
     ///   - previous: the allocation before the decision that earned this reward.
@@ -67,6 +67,7 @@ public enum Reward {
         _ parts: RewardParts, observation: Observation, previous: Allocation, decided: Allocation, profile: Profile,
         need: Double? = nil
     ) -> Double? {
+        if profile.goesByReward { return parts.value }
         guard let preservation = parts.sloPreservation else { return nil }
         var step = BillObjective.Step()
         step.violated = parts.violated

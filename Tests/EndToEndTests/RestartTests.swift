@@ -37,7 +37,8 @@ import Testing
             try #require(answer.status == 200, "\(answer.body)")
             bodies.append(answer.body)
             replicas = try #require(try answer.json["desired"]["replicas"].integer)
-            let isTrained = try await eventually {
+            // Practice takes a second, and half a minute under a sanitizer.
+            let isTrained = try await eventually(seconds: 60) {
                 let status = try await client.read(path)["status"]
                 return status["episodes"].integer == status["episodesTrained"].integer
             }

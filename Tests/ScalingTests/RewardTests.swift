@@ -88,6 +88,23 @@ import Testing
                 == nil)
     }
 
+    /// Who gives thresholds speaks in rewards: that is what is learned for then.
+    @Test func anOwnerWhoGivesThresholdsIsLearnedForByTheReward() {
+        var profile = profile
+        var observation = Observation.make()
+        observation.reward = 0.25
+        func learned() -> Double? {
+            Reward.penalized(
+                Reward.step(observation, profile), observation: observation, previous: .make(), decided: .make(), profile: profile, need: 2)
+        }
+        let bill = learned()
+        #expect((bill ?? 0) < 0)
+        profile.thresholds.serving = 0.7
+        #expect(learned() == 0.25)
+        observation.reward = nil
+        #expect(learned() == Reward.measured(observation, profile))
+    }
+
     @Test func nothingUndesiredEverPays() {
         var random = SplitMix(seed: 3)
         for _ in 0..<10_000 {

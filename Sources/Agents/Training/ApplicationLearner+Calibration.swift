@@ -110,7 +110,7 @@ extension ApplicationLearner {
         guard let found else { return 0 }
         calibrated.previous = calibrated.calibration
         calibrated.calibration = found.calibration
-        let part: KeyPath<ReplayWindow, Double> = Self.goesByReward(profile) ? \.reward : \.value
+        let part: KeyPath<ReplayWindow, Double> = profile.goesByReward ? \.reward : \.value
         // The best of thirty settings looks better on the record that chose it than it is: hence less the error.
         let gain = max(0, found.outcome[keyPath: part] - present.outcome[keyPath: part] - found.standardError)
         lifecycle.rulesChanged(by: gain)

@@ -23,7 +23,7 @@ extension ApplicationLearner {
                 calibration: calibrated.calibration, warmUpSteps: before.steps.count, windowSteps: own.steps.count,
                 seed: UInt64(summary.number))
         else { return nil }
-        let part: KeyPath<ReplayWindow, Double> = Self.goesByReward(profile) ? \.reward : \.value
+        let part: KeyPath<ReplayWindow, Double> = profile.goesByReward ? \.reward : \.value
         let (windows, need) = replay.rules()
         guard let rules = windows.last?[keyPath: part], rules.isFinite else { return nil }
         guard isServed else {
@@ -35,6 +35,6 @@ extension ApplicationLearner {
         else { return nil }
         return agreement.policyActed(
             measured: measured, replayed: replayed, rules: rules,
-            loss: Self.goesByReward(profile) ? Lifecycle.lostReward : Lifecycle.lostValue)
+            loss: profile.goesByReward ? Lifecycle.lostReward : Lifecycle.lostValue)
     }
 }

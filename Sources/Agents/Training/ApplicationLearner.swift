@@ -190,15 +190,11 @@ struct ApplicationLearner: Sendable {
 
     private static let episodesBetweenInspections = 10
 
-    /// What an episode was worth: the objective's mean cost of a step, negative, measured by the server itself. An owner
-    /// who gave thresholds speaks in rewards as they are reported, so these count then, measured here, too.
+    /// What an episode was worth: the objective's mean cost of a step, negative, measured by the server itself. Where the
+    /// owner speaks in rewards these count, measured here, too.
     private func value(of summary: EpisodeSummary, _ source: LearningSource) throws -> Double? {
-        let steps = Self.goesByReward(source.profile) ? try source.rewards(summary) : try source.values(summary)
+        let steps = source.profile.goesByReward ? try source.rewards(summary) : try source.values(summary)
         return steps.compactMap { $0 }.average
-    }
-
-    static func goesByReward(_ profile: Profile) -> Bool {
-        profile.thresholds.online != nil || profile.thresholds.serving != nil || profile.thresholds.deviation != nil
     }
 
     /// What the rules earn, as far as this episode tells it.
@@ -214,7 +210,7 @@ struct ApplicationLearner: Sendable {
         case .rules: return value
         case .control:
             let settling = max(summary.steps / 5, Self.settlingSeconds / max(1, source.profile.stepSeconds))
-            let steps = Self.goesByReward(source.profile) ? try source.rewards(summary) : try source.values(summary)
+            let steps = source.profile.goesByReward ? try source.rewards(summary) : try source.values(summary)
             return steps.dropFirst(min(settling, summary.steps / 2)).compactMap { $0 }.average ?? value
         case .policy:
             guard !source.profile.controlEpisodes, AgentState.isControl(episode: summary.number), !explores,
@@ -223,7 +219,7 @@ struct ApplicationLearner: Sendable {
             else { return nil }
             let comparison = judge.judge(learner.policy, thrift: calibrated.thrift)
             return value
-                - (Self.goesByReward(source.profile)
+                - (source.profile.goesByReward
                     ? comparison.candidate.reward - comparison.rules.reward : comparison.difference)
         }
     }
