@@ -43,9 +43,10 @@ import Testing
         let version = try #require(life.store.model(of: 1, version: 1))
         #expect(version.diagnostics["judgedDifference"] == difference && version.diagnostics["base"] == 1)
         #expect(Self.transitions(life).map(\.to) == ["offline", "online", "serving"])
-        // Once it serves, one episode in ten is still the rules', so that what they earn is known.
+        // Once it serves, one episode in ten is still the rules', so that what they earn is known; one in forty when it is clearly ahead.
         for _ in 0..<20 { try life.episode() }
-        #expect(life.episodes.suffix(20).count { $0.controller == .control } == 2)
+        #expect((1...2).contains(life.episodes.suffix(20).count { $0.controller == .control }))
+        #expect(life.table.activePolicy(of: 1)?.controlInterval == 40)
         let served = life.episodes.suffix(20).reduce(0) { $0 + $1.agent.value }
         #expect(served > life.episodes.suffix(20).reduce(0) { $0 + $1.rules.value })
     }
@@ -127,7 +128,7 @@ import Testing
             for _ in 0..<200 { try life.episode() }
             let rules = life.episodes.suffix(200).filter { $0.controller != .policy }.map(\.rules.reward).mean
             let measured = try #require(life.table.activePolicy(of: 1)?.rulesReward)
-            #expect(abs(measured - rules) < 0.01, "\(index): \(measured) against \(rules) under the rules alone")
+            #expect(abs(measured - rules) < 0.015, "\(index): \(measured) against \(rules) under the rules alone")
         }
     }
 

@@ -41,6 +41,27 @@ import Testing
         #expect(serve(seed: seed, gain: -0.3, episodes: 10) == 1)
     }
 
+    /// Each episode of the rules costs what the policy is ahead by: where that is clear on the same loads, few are enough.
+    @Test(arguments: [(0.06, 0.02, 40), (0.02, 0.02, 10), (0.06, 0.6, 10), (-0.06, 0.02, 10)])
+    func whoIsClearlyAheadLeavesFewEpisodesToTheRules(lead: Double, deviation: Double, interval: Int) {
+        var random = SplitMix(seed: 1)
+        var lifecycle = Lifecycle()
+        let profile = Profile()
+        for _ in 0..<10 {
+            _ = lifecycle.episodeEnded(policyReward: nil, rulesReward: -0.5, candidateEstimate: nil, profile: profile)
+        }
+        _ = lifecycle.force(.serving, hold: true)
+        for number in 0..<20 {
+            if number < 10 { #expect(lifecycle.controlInterval(profile) == 10) }
+            let paired = PairedOutcome(measured: lead + deviation * random.normal(), replayed: lead, loss: Lifecycle.lostValue)
+            _ = lifecycle.episodeEnded(
+                policyReward: -0.5 + lead, rulesReward: nil, paired: paired, candidateEstimate: nil, profile: profile)
+        }
+        #expect(lifecycle.controlInterval(profile) == interval)
+        lifecycle.versionChanged()
+        #expect(lifecycle.controlInterval(profile) == 10)
+    }
+
     @Test func damagedStateThrows() {
         var lifecycle = Lifecycle()
         for _ in 0..<10 {

@@ -10,7 +10,7 @@ import Testing
 @testable import Agents
 import Operations
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct TrainerTests {
+@Suite(.serialized, .timeLimit(.minutes(15))) struct TrainerTests {
     /// Short episodes, short windows and thresholds that any sane policy reaches, so that all stages are passed.
     private static var profile: Profile {
         var profile = Profile()

@@ -71,6 +71,11 @@ public struct Lifecycle: Sendable, Equatable {
     /// The loss against the rules that the paired test looks for. A tenth of the bill is 0.04, and what is somewhat larger than what
     /// is looked for is found soonest; where the owner speaks in reported rewards it is half a point of an episode's 100.
     public static let (lostValue, lostReward) = (0.03, 0.005)
+    /// A lead over the rules that leaves little to be known of them: a tenth of the bill; the same in reported rewards, which vary
+    /// less.
+    public static let (clearValue, clearReward) = (0.04, 0.02)
+    /// One episode in so many is left to the rules, and when the serving policy is clearly ahead of them.
+    public static let (controlInterval, rareControlInterval) = (10, 40)
     /// Rules' episodes before a first candidate may act.
     public static let firstRulesEpisodes = 3
     /// Equal rewards in a row that raise an alarm.
@@ -115,6 +120,14 @@ public struct Lifecycle: Sendable, Equatable {
         guard stage == .serving, rules.count > 0 else { return false }
         let rewards = policy.values + (reward.map { $0.isFinite ? [$0] : [] } ?? [])
         return !rewards.isEmpty && rewards.reduce(0, +) / Double(rewards.count) < rules.mean
+    }
+
+    /// How often an episode is left to the rules, so that what they earn stays known. Each costs what the policy is ahead by: where
+    /// that is much, and certain, one in ten costs several per cent of the bill and tells hardly anything.
+    public func controlInterval(_ profile: Profile) -> Int {
+        let lead = profile.goesByReward ? Self.clearReward : Self.clearValue
+        let isClear = stage == .serving && rules.count > 0 && policy.mean > rules.mean && losses.isAhead(by: lead)
+        return isClear ? Self.rareControlInterval : Self.controlInterval
     }
 
     /// The rules' mean step reward over their window, `nil` before their first episode.

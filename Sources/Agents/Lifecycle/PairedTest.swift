@@ -67,6 +67,16 @@ struct PairedTest: Sendable, Equatable {
         return sum > log(1 + length + log(1 + length)) / (2 * drift) - 1.166
     }
 
+    /// Whether the policy is ahead of the rules on the same loads: by so much on average, and certainly.
+    func isAhead(by lead: Double) -> Bool {
+        guard count >= Self.aheadMin, mean >= lead else { return false }
+        let deviation = Self.correlation * (squares / Double(count - 1)).squareRoot()
+        return mean >= Self.aheadErrors * deviation / Double(count).squareRoot()
+    }
+
+    /// Episodes, and standard errors, that a lead must rest on.
+    private static let (aheadMin, aheadErrors) = (10, 3.0)
+
     func encode(into writer: inout ByteWriter) {
         writer.write(Int64(count))
         for value in [sum, mean, replayedMean, squares, replayedSquares, products] { writer.write(value) }

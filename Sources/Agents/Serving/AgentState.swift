@@ -8,8 +8,6 @@ import Scaling
 /// A value: a dry run decides on a copy. Everything in it is rebuilt after a restart from the state saved at the last
 /// episode's end and the decisions since.
 struct AgentState: Sendable {
-    /// While a policy is on duty, one episode in so many is left to the rules, to know what they would earn today.
-    static let controlInterval = 10
     /// Client ids that are remembered for idempotence.
     static let clientIDsMax = 32
 
@@ -153,7 +151,7 @@ struct AgentState: Sendable {
 
     /// Whether the rules' reward is to be known anew with this episode: by leaving it to them, unless the profile says
     /// otherwise.
-    static func isControl(episode: Int) -> Bool { episode % controlInterval == controlInterval / 2 }
+    static func isControl(episode: Int, interval: Int = Lifecycle.controlInterval) -> Bool { episode % interval == interval / 2 }
 
     private mutating func openEpisode(_ active: ActivePolicy?, at now: Double) {
         let stage = active?.stage ?? (profile.bootstrap ? .offline : .online)
@@ -165,7 +163,7 @@ struct AgentState: Sendable {
         {
             running.controller = .rules
         } else {
-            let isControl = profile.controlEpisodes && Self.isControl(episode: running.number)
+            let isControl = profile.controlEpisodes && Self.isControl(episode: running.number, interval: active?.controlInterval ?? Lifecycle.controlInterval)
             running.controller = isControl ? .control : .policy
         }
     }

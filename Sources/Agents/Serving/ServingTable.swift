@@ -18,6 +18,8 @@ public struct ActivePolicy: Sendable {
     public var rulesReward: Double?
     /// Whether somebody holds the application in its stage, so that figures do not move it.
     public var isHeld: Bool
+    /// One episode in so many is left to the rules.
+    public var controlInterval: Int
     /// How rules and policy are set, from the next episode on; `nil` as the profile says.
     public var calibration: Calibration?
     /// How well replays tell what was measured; `nil` before an episode was replayed.
@@ -25,11 +27,12 @@ public struct ActivePolicy: Sendable {
 
     public init(
         stage: Stage, policy: Policy?, version: Int, explores: Bool, exploration: Float = 0, rulesReward: Double?,
-        isHeld: Bool = false,
+        isHeld: Bool = false, controlInterval: Int = Lifecycle.controlInterval,
         calibration: Calibration? = nil, agreement: ReplayAgreement? = nil
     ) {
         self.agreement = agreement
         self.isHeld = isHeld
+        self.controlInterval = controlInterval
         self.calibration = calibration
         self.stage = stage
         self.policy = policy

@@ -102,16 +102,16 @@ public final class Trainer: Sendable {
         guard let saved = try store.trainerState(of: agent.id) else { return nil }
         let learner = try learner(decoding: saved, of: agent)
         progress.withLock { $0[agent.id] = saved.episode }
-        let active = Self.activePolicy(of: learner)
+        let active = Self.activePolicy(of: learner, agent.profile)
         table.publish(active, for: agent.id)
         return active
     }
 
-    private static func activePolicy(of learner: ApplicationLearner) -> ActivePolicy {
+    private static func activePolicy(of learner: ApplicationLearner, _ profile: Profile) -> ActivePolicy {
         ActivePolicy(
             stage: learner.lifecycle.stage, policy: learner.policy, version: learner.version,
             explores: learner.explores, exploration: learner.exploration, rulesReward: learner.reportedRulesReward, isHeld: learner.lifecycle.isHeld,
-            calibration: learner.calibrated.calibration,
+            controlInterval: learner.lifecycle.controlInterval(profile), calibration: learner.calibrated.calibration,
             agreement: learner.agreement.isEmpty ? nil : learner.agreement)
     }
 
@@ -274,7 +274,7 @@ public final class Trainer: Sendable {
         try store.commit(commit)
         for event in commit.events { log.report(event, of: agent.name) }
         if !change.versions.isEmpty { updates.add(change.versions.count, ordering: .relaxed) }
-        table.publish(Self.activePolicy(of: learner), for: agent.id)
+        table.publish(Self.activePolicy(of: learner, agent.profile), for: agent.id)
         progress.withLock { $0[agent.id] = episode }
     }
 
@@ -314,7 +314,7 @@ public final class Trainer: Sendable {
                 try store.commit(commit)
                 for event in commit.events { log.report(event, of: agent.name) }
                 learner = changed
-                let active = Self.activePolicy(of: learner)
+                let active = Self.activePolicy(of: learner, agent.profile)
                 table.publish(active, for: agent.id)
                 progress.withLock { $0[agent.id] = episode }
                 waiting.completion(.success(active))
