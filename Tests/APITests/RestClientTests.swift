@@ -88,6 +88,17 @@ import Testing
         }
     }
 
+    /// The exercise's own environment, and a learner beside the rules in it. Whether it learns is a measurement of 40,000 steps.
+    @Test(.enabled(if: has("python3"), "python3 is not installed")) func exercise() async throws {
+        try await withRest({ $0.followsObservedTime = true }) { server in
+            let played = try await run(
+                ["python3", "-B", Self.clients + "/aware_exercise.py", "http://127.0.0.1:\(server.port)", "--steps", "200"])
+            #expect(played.output.contains("   200 steps: 0.") && played.output.contains("last tenth 0."), "\(played.output)")
+            let episodes = try await server.send("GET", "/v1/applications/exercise/episodes")
+            #expect(episodes.integer("/items/0/steps") == 100 && (episodes.number("/items/0/reward") ?? 0) > 0.5, "\(episodes.text)")
+        }
+    }
+
     @Test(.enabled(if: has("curl"), "curl is not installed")) func shell() async throws {
         try await withRest({ options in
             options.security.requiresToken = true

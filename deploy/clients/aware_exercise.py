@@ -17,6 +17,10 @@ import time
 from aware_client import Aware
 
 
+# Thresholds speak in rewards, so the reward is what is learned for; it explores from the first step, inside the guards.
+LEARNING = {"algorithm": "dqn", "bootstrap": False, "meta": False, "thresholds": {"deviation": 0.1}, "fallback": {"calibrate": False}}
+
+
 class Table:
     """The published table in closed form: reset(load) and step(containers) -> observation, reward."""
 
@@ -73,7 +77,7 @@ def main():
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:8080")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--profile", type=json.loads, default={})
+    parser.add_argument("--profile", type=json.loads, default=LEARNING, help="members of the learner's profile, as JSON")
     options = parser.parse_args()
     aware, draw = Aware(options.url), random.Random(options.seed)
     common = {"slo": {"latencySeconds": Table.objective}, "replicas": {"min": 1, "max": Table.most}, "cpu": {"min": "1", "max": "1"},
