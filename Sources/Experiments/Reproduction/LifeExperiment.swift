@@ -98,7 +98,7 @@ enum LifeExperiment: Experiment {
         var findings: [Finding] = []
         let names = Study.changes.map(\.name)
         for name in names + ["all changes"] {
-            let lives = study.changed.filter { names.contains(name) ? $0.name == name : true }
+            let lives = study.changed.filter { names.contains(name) ? $0.name == name : $0.name != names[0] }
             let harmed = lives.filter(\.isHarmed)
             func add(_ label: String, _ values: [Double]) {
                 findings.append(Finding(label, name, Bootstrap.mean(of: values.map { [$0] }, seed: seed)))
@@ -132,7 +132,7 @@ enum LifeExperiment: Experiment {
             "Value: what a step costs by the objective, negative; 0.04 is a tenth of the bill. Worse beyond noise: by more than twice the "
                 + "standard error of the last \(last) episodes' differences.",
             "Learners: \(sizes.learners) applications x \(sizes.learnerSeeds) seeds, generated loads, no base policy.",
-            "Changes: each application through \(Study.changes.count) changes after \(sizes.lifeEpisodes / 2) episodes of service. Harmed: more than "
+            "Changes: each application through \(Study.changes.count - 1) changes, and none, after \(sizes.lifeEpisodes / 2) episodes of service. Harmed: more than "
                 + "\(Study.margin) of value below the rules in the first \(Study.noticing) episodes after it; recovered: less than that "
                 + "below them in the last \(Study.settled). R is per 100 steps.",
         ]

@@ -59,8 +59,8 @@ struct LifeStudy: Sendable {
     /// Share of capacity that a load's peak has; twice the load must still fit.
     static let level = 0.4
     static let algorithms: [Profile.Algorithm] = [.ppo, .dqn, .ddpg, .reinforce]
-    /// The paper's changes, and a dependency that takes three times as long.
-    static let changes = WorkloadUpdate.all + [WorkloadUpdate("slow-dependency", io: 3)]
+    /// None, for comparison; the paper's changes; and a dependency that takes three times as long.
+    static let changes = [WorkloadUpdate("no change")] + WorkloadUpdate.all + [WorkloadUpdate("slow-dependency", io: 3)]
 
     let units: [Unit]
     let curves: [Curve]
