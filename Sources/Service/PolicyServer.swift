@@ -144,6 +144,8 @@ public final class PolicyServer: Sendable {
     public func stop() async throws {
         log.notice("stopping", metadata: ["drainDelay": "\(drainDelay)"])
         api.isReady = false
+        // Who keeps a connection moves to another server meanwhile, and meets no closed one.
+        server.announceEnd()
         trainer.beginStopping()
         try? await Task.sleep(for: drainDelay)
         await api.events.close()

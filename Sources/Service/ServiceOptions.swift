@@ -28,7 +28,7 @@ public struct ServiceOptions: Sendable {
     public var retention = Retention()
     /// What all applications together may be given; `nil` is no limit.
     public var capacity: Capacity?
-    /// After `/readyz` has begun to fail, how long new connections are still taken: until the load balancers know.
+    /// After `/readyz` has begun to fail, how long it goes on serving: until the load balancers know.
     public var drainDelay = Duration.zero
     /// Where the server says what it does. Silent unless somebody asks for it.
     public var log = Logger(label: "aware") { _ in SwiftLogNoOpLogHandler() }

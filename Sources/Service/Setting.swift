@@ -66,7 +66,7 @@ public struct Setting: Sendable, Equatable {
     )
     public static let drainDelay = Setting(
         "drain-delay", "SECONDS", "0",
-        "Seconds that new connections are still taken after SIGTERM, while /readyz fails already; 0 to 60.")
+        "Seconds of service after SIGTERM, while /readyz fails and each answer closes its connection; 0 to 60.")
     public static let keepSteps = Setting(
         "keep-steps", "TIME", "30d", "How long single decisions are kept, such as 30d or 12h; forever keeps them.")
     public static let keepEpisodes = Setting("keep-episodes", "TIME", "400d", "How long episodes are kept.")

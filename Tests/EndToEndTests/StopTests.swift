@@ -22,7 +22,8 @@ import Testing
             #expect(try await Self.isNotReady(server.port))
             #expect(ContinuousClock.now - begin < .seconds(7), "it says so at once, not after the delay")
             // Who is connected, and who comes now, is served: balancers look only now and then.
-            #expect(try await kept.post(Self.path, Self.observation).status == 200)
+            let last = try await kept.post(Self.path, Self.observation)
+            #expect(last.status == 200 && last.headers["connection"] == "close", "and told to come back elsewhere")
             let late = try Client(port: server.port)
             #expect(try await late.post(Self.path, Self.observation).status == 200)
             #expect(await server.program.exit() == 0, "\(server.program.output)")
@@ -91,16 +92,15 @@ import Testing
     @Test func restartsUnderLoadFailNoRequest() async throws {
         let rounds = ProcessInfo.processInfo.environment["AWARE_TEST_RESTARTS"].flatMap { Int($0) } ?? 5
         try await withFolder { folder in
-            // Long enough for one more answer on each connection, which says that it is the last, however busy the machine is.
-            let drain = "1"
-            var server = try await ServerProcess.start(on: folder, ["--drain-delay", drain])
+            // Long enough for one more answer on each connection, which says that it is the last.
+            var server = try await ServerProcess.start(on: folder, ["--drain-delay", "1"])
             let port = server.port
             let load = (0..<4).map { _ in Task { await Self.postUntilCancelled(port) } }
             for _ in 0..<rounds {
                 try await Task.sleep(for: .milliseconds(300))
                 server.program.signal(SIGTERM)
                 #expect(await server.program.exit() == 0, "\(server.program.output)")
-                server = try await ServerProcess.start(on: folder, ["--drain-delay", drain, "--listen", "127.0.0.1:\(port)"])
+                server = try await ServerProcess.start(on: folder, ["--drain-delay", "1", "--listen", "127.0.0.1:\(port)"])
             }
             try await Task.sleep(for: .milliseconds(300))
             for task in load { task.cancel() }

@@ -6,7 +6,7 @@ extension Conversation {
     func style(_ head: RequestHead, _ context: LoopContext, closes: Bool = false) -> AnswerStyle {
         AnswerStyle(
             isHead: head.method == .head, acceptsGzip: head.acceptsGzip,
-            closes: closes || !head.keepsAlive || context.isDraining
+            closes: closes || !head.keepsAlive || context.isEnding
                 || isReserved || Int(requests) >= context.options.requestsPerConnectionMax,
             minorVersion: head.minorVersion)
     }

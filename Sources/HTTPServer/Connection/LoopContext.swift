@@ -24,7 +24,9 @@ final class LoopContext {
     private var wallSecond: Int64 = -1
     /// The Date field line, rebuilt when the second changes.
     private(set) var dateField: [UInt8] = []
-    /// Set while the server drains: each answer closes its connection.
+    /// Each answer says that it is its connection's last: the server drains, or will soon.
+    var isEnding = false
+    /// Set while the server drains: nobody new is let in, and idle connections are closed.
     var isDraining = false
     /// What may begin, and what this pass has left.
     var admission: Admission

@@ -11,6 +11,7 @@ final class Mailbox: StreamCarrier {
         case beginStream(StreamHandle)
         case stream(StreamHandle, [UInt8])
         case endStream(StreamHandle)
+        case announceEnd
         case drain
         case shutdown
     }

@@ -318,6 +318,7 @@ actor EventLoop {
                     connection.conversation.endStream(context)
                     mark(connection)
                 }
+            case .announceEnd: context.isEnding = true
             case .drain: beginDraining()
             case .shutdown: end()
             }
@@ -387,6 +388,7 @@ actor EventLoop {
     }
 
     private func beginDraining() {
+        context.isEnding = true
         context.isDraining = true
         closeListeners()
         for connection in connections.all { mark(connection) }

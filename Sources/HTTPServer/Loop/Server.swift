@@ -56,6 +56,11 @@ public final class Server: Sendable {
         return bound
     }
 
+    /// Goes on serving, but with `Connection: close`: before a drain, so that clients are gone when it begins.
+    public func announceEnd() {
+        for mailbox in mailboxes { mailbox.post(.announceEnd) }
+    }
+
     /// Stops accepting, answers what is in flight with `Connection: close`, and closes each connection when it is idle;
     /// those left after `timeout` are cut. Returns when no connection is open.
     public func drain(timeout: Duration) async {
