@@ -117,7 +117,7 @@ import Testing
                 controller?.decide($0.observation, current: current) ?? rules.decide($0.observation, current: current)
             }
             let new = cluster.step(desired: desired ?? current, load: load[step * 12..<(step + 1) * 12])
-            rewards[step / 100] -= new.billed(profile).cost / 100
+            rewards[step / 100] -= profile.bill.cost(new.objective(profile)) / 100
             outcome = new
         }
         return Array(rewards.dropFirst())

@@ -92,8 +92,8 @@ public struct Lifecycle: Sendable, Equatable {
     private var settled = RunningStatistics()
     /// Rules' episodes since the stage was entered.
     private var rulesInStage = 0
-    /// What its episodes say against the rules on the same loads, while it serves.
-    private var losses = PairedTest()
+    /// What its episodes say of it and the rules on the same loads, while it serves.
+    private var pairs = PairedTest()
     /// Times that the policy was sent back to offline and did not make up for it by serving long.
     private var demotions = 0
     /// A person holds the stage.
@@ -126,7 +126,7 @@ public struct Lifecycle: Sendable, Equatable {
     /// that is much, and certain, one in ten costs several per cent of the bill and tells hardly anything.
     public func controlInterval(_ profile: Profile) -> Int {
         let lead = profile.goesByReward ? Self.clearReward : Self.clearValue
-        let isClear = stage == .serving && rules.count > 0 && policy.mean > rules.mean && losses.isAhead(by: lead)
+        let isClear = stage == .serving && rules.count > 0 && policy.mean > rules.mean && pairs.isAhead(by: lead)
         return isClear ? Self.rareControlInterval : Self.controlInterval
     }
 
@@ -170,7 +170,7 @@ public struct Lifecycle: Sendable, Equatable {
         }
         var candidateEstimate = candidateEstimate
         if let difference = candidateEstimate?.difference, rules.count > 0 { candidateEstimate?.mean = rules.mean + difference }
-        let isLosing = stage == .serving && paired.map { losses.add($0) } ?? false
+        let isLosing = stage == .serving && paired.map { pairs.add($0) } ?? false
         var events = alarms(policyReward ?? rulesReward, observationsAreConstant)
         // A constant world teaches nothing: no conclusion is drawn while an alarm stands.
         let isTrusted = repetitions + 1 < Self.constantEpisodes && !observationsAreConstant
@@ -203,7 +203,7 @@ public struct Lifecycle: Sendable, Equatable {
     public mutating func versionChanged() {
         policy.removeAll()
         settled = RunningStatistics()
-        losses = PairedTest()
+        pairs = PairedTest()
     }
 
     /// The rules are set otherwise from now on, and are judged to earn so much more by it.
@@ -327,7 +327,7 @@ public struct Lifecycle: Sendable, Equatable {
         stage = next
         policy.removeAll()
         settled = RunningStatistics()
-        losses = PairedTest()
+        pairs = PairedTest()
         rulesInStage = 0
         return transition
     }
@@ -376,7 +376,7 @@ public struct Lifecycle: Sendable, Equatable {
         writer.write(lastReward)
         writer.write(Int32(clamping: repetitions))
         writer.write(observationsWereConstant)
-        losses.encode(into: &writer)
+        pairs.encode(into: &writer)
     }
 
     public init(from reader: inout ByteReader) throws(ByteReader.Failure) {
@@ -395,7 +395,7 @@ public struct Lifecycle: Sendable, Equatable {
         lastReward = try reader.optionalDouble()
         repetitions = Int(try reader.integer(Int32.self))
         observationsWereConstant = try reader.bool()
-        if version == Self.version { losses = try PairedTest(from: &reader) }
+        if version == Self.version { pairs = try PairedTest(from: &reader) }
         guard episodes >= 0, rulesInStage >= 0, demotions >= 0, repetitions >= 0 else { throw .malformed }
     }
 }

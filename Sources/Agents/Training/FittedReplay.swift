@@ -146,7 +146,7 @@ public struct FittedReplay: Sendable {
         var controller = DecisionController(rules: coreAtStart)
         let steps = play { controller.decide($0, current: $1) }
         let counted = steps.dropFirst(warmUpSteps)
-        let need = counted.reduce(0) { $0 + needed($1) } / Double(max(1, counted.count))
+        let need = counted.reduce(0) { $0 + $1.hourlyNeed(profile) } / Double(max(1, counted.count))
         return (windows(steps, need: need), need)
     }
 
@@ -183,28 +183,11 @@ public struct FittedReplay: Sendable {
         return outcomes
     }
 
-    /// Money an hour for what the load of one step used.
-    private func needed(_ outcome: StepOutcome) -> Double {
-        let seconds = Double(profile.stepSeconds)
-        return profile.bill.hourlyNeed(
-            cores: outcome.cpuUtilization * outcome.coreSeconds / seconds,
-            gibibytes: outcome.memoryUtilization * outcome.byteSeconds / seconds / 1_073_741_824)
-    }
-
     private func windows(_ outcomes: [StepOutcome], need: Double) -> [ReplayWindow] {
         var result = [ReplayWindow](repeating: ReplayWindow(), count: windows)
-        let (share, seconds) = (1 / Double(windowSteps), Double(profile.stepSeconds))
+        let share = 1 / Double(windowSteps)
         for (index, outcome) in outcomes.dropFirst(warmUpSteps).enumerated() {
-            var step = BillObjective.Step()
-            step.violated = outcome.violated
-            step.preservation = outcome.sloPreservation
-            step.oomKills = outcome.oomKills
-            step.replicasChanged = outcome.replicasChanged
-            step.resized = outcome.resized
-            step.relativeBill = min(
-                profile.bill.bill(
-                    cores: outcome.coreSeconds / seconds, gibibytes: outcome.byteSeconds / seconds / 1_073_741_824)
-                    / max(need, 1e-9), 1000)
+            let step = outcome.objective(profile, need: need)
             let window = index / windowSteps
             result[window].value -= profile.bill.cost(step) * share
             result[window].reward += outcome.reward * share

@@ -8,7 +8,6 @@ enum LifeExperiment: Experiment {
     static let id = "lives"
 
     private typealias Study = LifeStudy
-    private typealias Episode = ServedLife.Episode
     /// The last 1,000 steps.
     private static let last = 10
 
@@ -60,7 +59,7 @@ enum LifeExperiment: Experiment {
 
     private static func learners(_ study: Study, _ seed: UInt64) -> [Finding] {
         Study.algorithms.flatMap { algorithm in
-            let curves = study.curves.filter { $0.algorithm == algorithm }
+            let curves = study.learners.filter { $0.algorithm == algorithm }
             return [
                 Finding(
                     "value less the rules', last 1,000 steps, without a base policy", algorithm.rawValue,
@@ -73,21 +72,21 @@ enum LifeExperiment: Experiment {
     }
 
     private static func plot(_ study: Study) -> Plot {
-        func smoothed(_ curves: [Study.Curve]) -> [(x: Double, y: Double)] {
+        func smoothed(_ curves: [Study.Learner]) -> [(x: Double, y: Double)] {
             Curve.smoothed(Curve.mean(curves.map { $0.episodes.map(\.gain) }), window: 10)
         }
-        let seeds = Set(study.curves.map(\.seed)).sorted()
+        let seeds = Set(study.learners.map(\.seed)).sorted()
         return Plot(
             title: "Every learner without a base policy", xLabel: "episodes of 100 steps",
             yLabel: "value of a step less the rules', mean of ten episodes",
             lines: Study.algorithms.map { algorithm in
-                Plot.Line(name: algorithm.rawValue, points: smoothed(study.curves.filter { $0.algorithm == algorithm }))
+                Plot.Line(name: algorithm.rawValue, points: smoothed(study.learners.filter { $0.algorithm == algorithm }))
             }
                 + Study.algorithms.flatMap { algorithm in
                     seeds.map { seed in
                         Plot.Line(
                             name: "\(algorithm.rawValue), seed \(seed + 1)",
-                            points: smoothed(study.curves.filter { $0.algorithm == algorithm && $0.seed == seed }), isFaint: true)
+                            points: smoothed(study.learners.filter { $0.algorithm == algorithm && $0.seed == seed }), isFaint: true)
                     }
                 }, levels: [("calibrated rules", 0)])
     }

@@ -20,7 +20,7 @@ struct LifeStudy: Sendable {
     }
 
     /// A learner without a base policy in one application and from one seed.
-    struct Curve: Sendable {
+    struct Learner: Sendable {
         let algorithm: Profile.Algorithm
         let seed: Int
         let episodes: Episodes
@@ -63,7 +63,7 @@ struct LifeStudy: Sendable {
     static let changes = [WorkloadUpdate("no change")] + WorkloadUpdate.all + [WorkloadUpdate("slow-dependency", io: 3)]
 
     let units: [Unit]
-    let curves: [Curve]
+    let learners: [Learner]
     let changed: [Change]
 
     init(_ context: ExperimentContext) throws {
@@ -84,7 +84,7 @@ struct LifeStudy: Sendable {
                 application: application.name, source: source.name, served: try live(context.base), scratch: try live(nil))
         }
         let learning = applications.prefix(sizes.learners)
-        curves = try context.map("lives: learners", learning.count * sizes.learnerSeeds * Self.algorithms.count) { index in
+        learners = try context.map("lives: learners", learning.count * sizes.learnerSeeds * Self.algorithms.count) { index in
             let (algorithm, rest) = (Self.algorithms[index % Self.algorithms.count], index / Self.algorithms.count)
             let (seed, application) = (rest % sizes.learnerSeeds, applications[rest / sizes.learnerSeeds])
             var profile = application.profile
@@ -92,7 +92,7 @@ struct LifeStudy: Sendable {
             let life = try ServedLife(
                 application, profile: profile, level: Self.level, base: nil, seed: context.seed &+ UInt64(1000 + rest))
             for _ in 0..<sizes.lifeEpisodes { try life.episode() }
-            return Curve(algorithm: algorithm, seed: seed, episodes: life.episodes)
+            return Learner(algorithm: algorithm, seed: seed, episodes: life.episodes)
         }
         changed = try context.map("lives: changes", applications.count * Self.changes.count) { index in
             let (application, change) = (applications[index / Self.changes.count], Self.changes[index % Self.changes.count])

@@ -51,3 +51,15 @@ final class MemoryStore: EpisodeStore {
         }
     }
 }
+
+extension Trainer {
+    /// Gives an order and has it carried out on this thread.
+    func obey(_ command: TrainingCommand, for agent: Agent, at time: Double) throws {
+        let failure = Mutex<(any Error)?>(nil)
+        carryOut(command, for: agent, at: time) { result in
+            if case .failure(let error) = result { failure.withLock { $0 = error } }
+        }
+        try train(agent)
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+}

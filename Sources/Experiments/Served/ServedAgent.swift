@@ -77,12 +77,7 @@ final class ServedAgent {
     func hold(_ stage: Stage, _ isHeld: Bool) throws { try carryOut(.stage(stage, hold: isHeld)) }
 
     private func carryOut(_ command: TrainingCommand) throws {
-        let failure = Mutex<(any Error)?>(nil)
-        trainer.carryOut(command, for: agent, at: offset) { result in
-            if case .failure(let error) = result { failure.withLock { $0 = error } }
-        }
-        try trainer.train(agent)
-        if let error = failure.withLock({ $0 }) { throw error }
+        try trainer.obey(command, for: agent, at: offset)
     }
 
     /// The agent had no answer: a fault of the simulation.

@@ -63,11 +63,10 @@ final class ServedLife {
         mutating func step(_ desired: Allocation, load: [Double], _ profile: Profile) {
             let outcome = cluster.step(desired: desired, load: load)
             observation = outcome.observation
-            let billed = outcome.billed(profile)
             sum.reward += outcome.reward
-            sum.value -= billed.cost
+            sum.value -= profile.bill.cost(outcome.objective(profile))
             sum.violations += outcome.violated ? 1 : 0
-            sum.bill += billed.money
+            sum.bill += outcome.hourlyBill(profile) * Double(profile.stepSeconds) / 3600
             sum.kills += Double(outcome.oomKills)
         }
 
@@ -124,12 +123,7 @@ final class ServedLife {
 
     /// Gives the trainer an order and has it carried out.
     func order(_ order: TrainingCommand) throws {
-        let failure = Mutex<(any Error)?>(nil)
-        trainer.carryOut(order, for: agent, at: played.observation.time ?? 0) { result in
-            if case .failure(let error) = result { failure.withLock { $0 = error } }
-        }
-        try trainer.train(agent)
-        if let error = failure.withLock({ $0 }) { throw error }
+        try trainer.obey(order, for: agent, at: played.observation.time ?? 0)
     }
 
     /// Lives through one episode and lets the trainer learn from it.

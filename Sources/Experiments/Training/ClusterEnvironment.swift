@@ -247,7 +247,7 @@ public struct ClusterEnvironment: DiscreteEnvironment, Sendable {
     }
 
     /// Of the last step, by the truth.
-    private var cost: Double { outcome.billed(cluster.profile, need: meanNeed).cost }
+    private var cost: Double { cluster.profile.bill.cost(outcome.objective(cluster.profile, need: meanNeed)) }
 
     private mutating func advance(desired: Allocation) {
         if isSilent {
