@@ -27,6 +27,10 @@ int clinux_epoll_poll(int epoll, uint32_t *events, uint64_t *data, int capacity)
 /// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC, interrupted calls repeated.
 int clinux_accept(int listener, struct sockaddr_storage *address, socklen_t *length);
 
+/// Lets a listening TCP socket ignore new handshakes; those that have begun end well and can be accepted. Who is ignored
+/// asks again after a second. Returns 0 or -1.
+int clinux_ignore_handshakes(int listener);
+
 /// Prepares `stream` for gzip output. Returns Z_OK or zlib's error.
 int clinux_gzip_open(z_stream *stream, int level);
 

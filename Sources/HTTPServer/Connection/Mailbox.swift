@@ -12,6 +12,7 @@ final class Mailbox: StreamCarrier {
         case stream(StreamHandle, [UInt8])
         case endStream(StreamHandle)
         case announceEnd
+        case ignoreHandshakes
         case drain
         case shutdown
     }

@@ -7,8 +7,9 @@ extension EventLoop {
     /// Connections accepted for one event, so that a flood of them does not starve those that are open.
     private static let acceptsInARow = 64
 
-    func accept(_ index: Int) {
-        guard index < listeners.count else { return }
+    /// Whether more may wait.
+    @discardableResult func accept(_ index: Int) -> Bool {
+        guard index < listeners.count else { return false }
         if context.now >= nextTick {
             nextTick = context.now &+ TimerWheel.tickNanoseconds
             reservedInTick = 0
@@ -17,9 +18,14 @@ extension EventLoop {
             var address = SocketAddress()
             let descriptor = clinux_accept(listeners[index].descriptor, &address.storage, &address.length)
             if descriptor < 0 {
+                switch errno {
+                case ECONNABORTED, EPROTO: return true
+                case EAGAIN, EINVAL: return false
                 // EMFILE, ENFILE, ENOBUFS, ENOMEM: the listener stays readable, and asking again would spin.
-                if errno != EAGAIN && errno != ECONNABORTED && errno != EPROTO { pauseAcceptingWithoutDescriptors(index) }
-                return
+                default:
+                    pauseAcceptingWithoutDescriptors(index)
+                    return false
+                }
             }
             // A flood of clients that find no place must not cost those that have one: the rest waits in the kernel.
             if limits.isFull {
@@ -34,11 +40,12 @@ extension EventLoop {
                 peers[target].post(.adopt(descriptor: descriptor, peer: address.peer))
             }
         }
+        return acceptPausedUntil == 0
     }
 
     /// Takes over an accepted socket.
     func adopt(_ descriptor: Int32, _ peer: PeerAddress) {
-        guard !context.isDraining, let place = limits.admit() ?? placeOfASilentOne() else {
+        guard let place = limits.admit() ?? placeOfASilentOne() else {
             statistics.add(.refused)
             Glibc.close(descriptor)
             return
@@ -119,6 +126,17 @@ extension EventLoop {
         for (i, listener) in listeners.enumerated() {
             _ = clinux_epoll_ctl(epoll, EPOLL_CTL_MOD, listener.descriptor, events, Self.listenerKey | UInt64(i))
         }
+    }
+
+    /// Takes in who is connected already, for an answer each, and listens no more.
+    func acceptLast() {
+        acceptPausedUntil = 0
+        for (index, listener) in listeners.enumerated() {
+            listener.endQueue()
+            var left = Int(context.options.backlog)
+            while left > 0, accept(index) { left -= Self.acceptsInARow }
+        }
+        closeListeners()
     }
 
     func closeListeners() {

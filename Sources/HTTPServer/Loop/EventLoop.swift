@@ -319,6 +319,7 @@ actor EventLoop {
                     mark(connection)
                 }
             case .announceEnd: context.isEnding = true
+            case .ignoreHandshakes: for listener in listeners { listener.ignoreHandshakes() }
             case .drain: beginDraining()
             case .shutdown: end()
             }
@@ -390,7 +391,7 @@ actor EventLoop {
     private func beginDraining() {
         context.isEnding = true
         context.isDraining = true
-        closeListeners()
+        acceptLast()
         for connection in connections.all { mark(connection) }
     }
 }

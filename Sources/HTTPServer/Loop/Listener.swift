@@ -56,6 +56,18 @@ struct Listener: Sendable {
         descriptor = fd
     }
 
+    /// Begins to turn clients away, so that the queue of those to accept comes to an end: closing the listener resets the
+    /// ones in it. Handshakes under way end well, hence some time before `endQueue` on TCP.
+    func ignoreHandshakes() {
+        if case .tcp = address { _ = clinux_ignore_handshakes(descriptor) }
+    }
+
+    /// From now on nobody is queued; those in the queue can be accepted.
+    func endQueue() {
+        // On a Unix socket to connect is to be queued, and the next one is refused.
+        if case .unix = address { shutdown(descriptor, Int32(SHUT_RD)) }
+    }
+
     func close() {
         Glibc.close(descriptor)
         if case .unix(let path) = address { unlink(path) }

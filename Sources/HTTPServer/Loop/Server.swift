@@ -18,6 +18,9 @@ public final class Server: Sendable {
     public let connectionsMax: Int
     public let reservedConnectionsMax: Int
 
+    /// What a TCP handshake under way gets to end well when new ones are ignored already.
+    private static let handshakeTime = Duration.milliseconds(50)
+
     public init(options: ServerOptions = ServerOptions(), router: Router) {
         self.options = options
         let table = RouteTable(router)
@@ -61,10 +64,12 @@ public final class Server: Sendable {
         for mailbox in mailboxes { mailbox.post(.announceEnd) }
     }
 
-    /// Stops accepting, answers what is in flight with `Connection: close`, and closes each connection when it is idle;
+    /// Stops accepting, answers who was connected by then and what is in flight with `Connection: close`, and closes each connection when it is idle;
     /// those left after `timeout` are cut. Returns when no connection is open.
     public func drain(timeout: Duration) async {
         let deadline = clinux_monotonic_nanoseconds() + UInt64(max(0, timeout / .nanoseconds(1)))
+        for mailbox in mailboxes { mailbox.post(.ignoreHandshakes) }
+        try? await Task.sleep(for: Self.handshakeTime)
         for mailbox in mailboxes { mailbox.post(.drain) }
         for loop in loops { await loop.drained(deadline: deadline) }
         removeSocketFiles()
