@@ -93,6 +93,48 @@ extension SocketTests {
             }
         }
 
+        @Test func whatIsPipelinedBehindARefusalGoesWithItAndWhoComesBackAtOnceWaits() async throws {
+            var options = ServerOptions()
+            options.deferredMax = 1
+            options.impatiencePauseMilliseconds = 1_500
+            let tickets = Mutex<[Deferral]>([])
+            var router = Router()
+            router.add(.post, "/work") { request, _ in
+                let deferral = request.deferral()
+                tickets.withLock { $0.append(deferral) }
+                return .deferred
+            }
+            try await withServer(router, options) { server, bound in
+                let work = "POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+                let (first, crowd) = (try TestClient(bound), try TestClient(bound))
+                try await first.send(work)
+                #expect(try await eventually { tickets.withLock { $0.count } == 1 })
+                let took = try await milliseconds {
+                    try await crowd.send(String(repeating: work, count: 10))
+                    let statuses = try await crowd.receive(answers: 10)
+                    #expect(statuses == [Int](repeating: 503, count: 10))
+                }
+                // The next one comes at once, and is not heard: there is a place for it by then, but it is late.
+                try await crowd.send(work)
+                server.release(tickets.withLock { tickets in
+                    defer { tickets = [] }
+                    return tickets
+                })
+                #expect(try await first.receive(answers: 1) == [200])
+                let waited = try await milliseconds {
+                    let statuses = try await crowd.receive(answers: 11)
+                    #expect(statuses.last == 503)
+                }
+                #expect(took < 1_400 && took + waited > 1_400, "\(took) ms and \(waited) ms")
+                #expect(server.statistics.shed == 11)
+                // And then it has its chance.
+                try await crowd.send(work)
+                #expect(try await eventually { tickets.withLock { $0.count } == 1 })
+                server.release(tickets.withLock { $0 })
+                #expect(try await crowd.receive(answers: 12).last == 200)
+            }
+        }
+
         @Test func aRouteMayTakeItsTime() async throws {
             var options = ServerOptions()
             options.deferredTimeoutMilliseconds = 200

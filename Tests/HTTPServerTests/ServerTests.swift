@@ -282,6 +282,36 @@ extension SocketTests {
             }
         }
 
+        @Test(arguments: [false, true]) func answersWhoIsConnectedWhenTheDrainBegins(isUnix: Bool) async throws {
+            let path = "/tmp/aware-drain-\(getpid()).sock"
+            let isBusy = Mutex(true)
+            var router = Router.sample()
+            router.add(.get, "/busy") { _, response in
+                // The loop's own thread: meanwhile clients queue up behind it.
+                while isBusy.withLock({ $0 }) { usleep(1_000) }
+                response.body("done")
+                return .respond
+            }
+            try await withServer(router, on: isUnix ? .unix(path: path) : .tcp(host: "127.0.0.1", port: 0)) { server, bound in
+                let busy = try TestClient(bound)
+                try await busy.send("GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
+                #expect(try await eventually { server.statistics.connectionsAccepted == 1 })
+                try await Task.sleep(for: .milliseconds(50))
+                var queued: [TestClient] = []
+                for _ in 0..<100 {
+                    let client = try TestClient(bound)
+                    try await client.send(get)
+                    queued.append(client)
+                }
+                async let drained: Void = server.drain(timeout: .seconds(5))
+                try await Task.sleep(for: .milliseconds(100))
+                isBusy.withLock { $0 = false }
+                for client in queued { #expect(try await client.receive(answers: 1) == [200]) }
+                #expect(try await busy.receive(answers: 1) == [200])
+                await drained
+            }
+        }
+
         @Test func cutsWhatDoesNotEndWhenDraining() async throws {
             let router = deferring { _ in }
             try await withServer(router) { server, bound in

@@ -11,7 +11,6 @@ struct Admission {
     /// How much work may be open at present.
     private(set) var window: Int
     private var narrowedAt: UInt64 = 0
-    private var shedAt: UInt64 = 0
     private static let windowMin = 64
 
     init(_ options: ServerOptions) {
@@ -50,11 +49,6 @@ struct Admission {
 
     /// An answer that nobody waits for any more.
     mutating func abandoned(_ priority: Priority) { add(-1, priority) }
-
-    mutating func shed(now: UInt64) { shedAt = now }
-
-    /// Whether requests were turned away within the last tenth of a second.
-    func isShedding(now: UInt64) -> Bool { shedAt > 0 && now &- shedAt < 100_000_000 }
 
     private mutating func add(_ count: Int, _ priority: Priority) {
         switch priority {

@@ -35,8 +35,7 @@ extension Conversation {
         context.handled += 1
         context.draft.reset()
         let priority = context.routes.entries[index].priority
-        let isLate = isImpatient && priority != .control
-        guard context.admission.mayBegin(priority), !isLate else { return shed(head, context) }
+        guard context.admission.mayBegin(priority), !isTurnedAway(priority) else { return shed(head, context) }
         let request = makeRequest(inbox, match, body, context)
         var response = Response(context.draft)
         let outcome = context.routes.entries[index].handler(request, &response)
@@ -64,10 +63,7 @@ extension Conversation {
         response.addHeader("Retry-After", "1")
         response.problem(.serviceUnavailable, detail: "too many requests wait for their answers; try again later")
         context.statistics.add(.shed)
-        // Once the crowd is gone, nobody is made to wait for having been part of it.
-        let isCrowded = !isImpatient || context.admission.isShedding(now: context.now)
-        if !isImpatient { context.admission.shed(now: context.now) }
-        wasShed = isCrowded
+        wasShed = true
         emit(style(head, context), context, at: context.now)
     }
 

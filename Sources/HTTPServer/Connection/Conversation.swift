@@ -36,7 +36,7 @@ struct Conversation {
     var hold: Hold?
     /// Only health and control are answered here, once: the server has no other connection left.
     var isReserved = false
-    /// The request came while the client had been told to wait; it is turned away as long as others are.
+    /// The request came while the client had been told to wait, and is turned away.
     var isImpatient = false
     /// A request was answered 503 since the loop looked last.
     var wasShed = false
@@ -149,11 +149,21 @@ struct Conversation {
             return false
         }
         guard priority == .work, !context.admission.mayBegin(.work), context.parked.count < context.options.parkedMax,
-            !isImpatient, context.mailbox != nil
+            !isTurnedAway(.work), context.mailbox != nil
         else { return true }
         hold = .parked(since: context.now)
         context.parked.append(.init(connection: connection, generation: generation, since: context.now))
         return false
+    }
+
+    /// Whether a request is answered 503 without being tried. Work that was pipelined behind refused work goes with it: its
+    /// client waits for all answers anyway, and each would wait for its turn in vain.
+    func isTurnedAway(_ priority: Priority) -> Bool {
+        switch priority {
+        case .control: false
+        case .work: isImpatient || wasShed
+        case .read: isImpatient
+        }
     }
 
     // MARK: Buffers

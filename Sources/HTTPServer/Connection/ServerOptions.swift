@@ -65,7 +65,7 @@ public struct ServerOptions: Sendable {
     /// Connections of the reserve accepted in a tick of 50 ms: clients that come back at once must not cost the rest.
     public var reservedPerTickMax = 100
     /// How long a client that was answered 503 and comes back at once is not listened to: this, doubled each time.
-    public var impatiencePauseMilliseconds = 50
+    public var impatiencePauseMilliseconds = 500
     public var impatiencePauseMillisecondsMax = 4_000
 
     // MARK: Time, in milliseconds of CLOCK_MONOTONIC

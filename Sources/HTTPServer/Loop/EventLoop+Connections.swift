@@ -205,8 +205,8 @@ extension EventLoop {
         connection.isMuted = true
     }
 
-    /// The pause is over. A request that came during it has waited long already: it is turned away, at the price of a
-    /// longer pause while others are turned away, too.
+    /// The pause is over. A request that came during it has waited too long already and is turned away; the next one has
+    /// its chance, at the price of a longer pause. Who waited is trusted more.
     private func listenAgain(_ connection: Connection) {
         connection.pausedUntil = 0
         connection.isMuted = false
@@ -214,7 +214,8 @@ extension EventLoop {
         let before = connection.conversation.requests
         receive(connection)
         connection.conversation.isImpatient = false
-        if connection.conversation.requests == before || !connection.conversation.wasShed { connection.pause = 0 }
+        connection.conversation.wasShed = false
+        if connection.conversation.requests == before { connection.pause /= 4 }
     }
 
     /// Handles the work that waited, as far as there is room; what waited too long is turned away.
