@@ -94,6 +94,26 @@ import Testing
         #expect(exchange.statuses == [503, 503] && exchange.text.contains("Retry-After"))
     }
 
+    @Test func aKeptBodyOutlivesItsRequest() {
+        let kept = Mutex<[KeptBody]>([])
+        var router = Router.sample()
+        router.add(.put, "/keep") { request, response in
+            let body = request.keepBody()
+            kept.withLock { $0.append(body) }
+            response.body("kept")
+            return .respond
+        }
+        let exchange = Exchange(router)
+        let body = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 % 251) }
+        let head = Array("PUT /keep HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n".utf8)
+        exchange.send(head + body + head + body.reversed() + Array(get.utf8))
+        exchange.send(get)
+        #expect(exchange.statuses == [200, 200, 200, 200] && exchange.text.hasSuffix("hello"))
+        #expect(kept.withLock { $0.map(\.array) } == [body, body.reversed()])
+        exchange.send("PUT /keep HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" + get)
+        #expect(exchange.statuses.count == 6 && kept.withLock { $0[2].array } == [])
+    }
+
     @Test func shedsWhenTooManyAnswersAreDeferred() {
         var options = ServerOptions()
         options.deferredMax = 2

@@ -205,6 +205,42 @@ extension SocketTests {
             }
         }
 
+        @Test func aLargeAnswerIsSentAsItIsAndKeepsNobodyFromWork() async throws {
+            let body = (0..<8_000_000).map { UInt8(truncatingIfNeeded: $0 % 251) }
+            let tickets = Mutex<[Deferral]>([])
+            var options = ServerOptions()
+            options.bufferedBytesPerAddressMax = 1_000_000
+            var router = Router.sample()
+            router.add(.get, "/export", options: RouteOptions(priority: .read)) { request, _ in
+                tickets.withLock { $0.append(request.deferral()) }
+                return .deferred
+            }
+            router.add(.post, "/work") { _, response in
+                response.body("done")
+                return .respond
+            }
+            try await withServer(router, options) { server, bound in
+                let reader = try TestClient(bound, receiveBuffer: 8192)
+                try await reader.send("GET /export HTTP/1.1\r\nHost: a\r\n\r\nPOST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+                #expect(try await eventually { tickets.withLock { $0.count } == 1 })
+                server.complete(tickets.withLock { $0 }.map { ($0, ResponseBytes(contentType: .octetStream, body: body)) })
+                try await Task.sleep(for: .milliseconds(50))
+                // From the same address, while most of it waits to be sent: small work is done, what may be large is refused.
+                let other = try TestClient(bound)
+                try await other.send("POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+                #expect(try await other.receive(answers: 1) == [200])
+                try await other.send("POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+                #expect(try await other.receive(answers: 2) == [200, 503])
+                try await reader.send("{}")
+                #expect(try await reader.receive { $0.received.suffix(4).elementsEqual("done".utf8) })
+                let head = try #require(reader.received.firstRange(of: Array("\r\n\r\n".utf8)))
+                #expect(String(decoding: reader.received[..<head.lowerBound], as: UTF8.self).contains("Content-Length: 8000000"))
+                #expect(reader.received[head.upperBound...].prefix(body.count).elementsEqual(body))
+                let rest = String(decoding: reader.received[(head.upperBound + body.count)...], as: UTF8.self)
+                #expect(rest.hasPrefix("HTTP/1.1 200 OK") && rest.hasSuffix("done"))
+            }
+        }
+
         @Test func whoHoldsTheReserveInSilenceMakesRoomForAProbe() async throws {
             var options = ServerOptions()
             options.connectionsMax = 2

@@ -43,9 +43,9 @@ enum MoveRoutes {
             }
             let action = OperatorAction(
                 operatorName: api.caller(of: request), action: "arrive", time: api.clock.now, application: request.parameter(0))
-            let bundle = Array(request.body)
+            let bundle = request.keepBody()
             return inBackground(api, request.deferral()) {
-                let agent = try api.service.adopt(bundle, as: action.application ?? "", decide: api.decide, by: action)
+                let agent = try api.service.adopt(bundle.array, as: action.application ?? "", decide: api.decide, by: action)
                 return ResponseBytes(
                     status: .created, headers: [("ETag", "\"\(agent.revision)\"")], body: try ApplicationRoutes.describe(agent, api))
             }

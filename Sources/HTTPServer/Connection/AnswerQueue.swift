@@ -3,7 +3,8 @@
 /// The answers of one connection that have not been sent yet.
 ///
 /// They stand in one outbox. While an answer is deferred, those behind it wait; each has a `Slot`. Without deferred
-/// answers there are no slots and everything in the outbox may be sent.
+/// answers there are no slots and everything in the outbox may be sent. The body of a large one is sent from where it
+/// was made: copying a hundred megabytes would hold up the other connections.
 struct AnswerQueue {
     /// An answer in the outbox that cannot leave yet, or stands behind one.
     struct Slot {
@@ -22,12 +23,17 @@ struct AnswerQueue {
     /// How many bytes of the outbox are sent, and up to where it may be sent.
     private var sent = 0
     private var released = 0
+    /// A large body, to be sent behind the outbox, and how many bytes of it are.
+    private var largeBody: [UInt8] = []
+    private var largeBodySent = 0
     private var slots: [Slot] = []
     private var firstSlot = 0
     /// Deferred answers of reads that are not there yet.
     private var openReads = 0
 
-    var bytesToSend: Int { released - sent }
+    var bytesToSend: Int { released - sent + largeBody.count - largeBodySent }
+    /// What the answers hold in memory.
+    var capacity: Int { (outbox?.bytes.capacity ?? 0) + largeBody.count }
     var isEmpty: Bool { !hasSlots && bytesToSend == 0 }
     var hasSlots: Bool { firstSlot < slots.count }
     /// From when on the oldest deferred answer is waited for: when it was asked for, or later where it may take its time.
@@ -38,7 +44,7 @@ struct AnswerQueue {
     /// sent, or who pipelines reads and takes no answer would fill our memory with sixty large ones.
     func isFull(_ context: LoopContext) -> Bool {
         openReads > 0 || slots.count - firstSlot >= context.options.pipelinedMax
-            || (outbox?.bytes.count ?? 0) - sent >= context.options.outputBytesMax
+            || (outbox?.bytes.count ?? 0) - sent >= context.options.outputBytesMax || !largeBody.isEmpty
     }
 
     // MARK: Adding
@@ -77,9 +83,14 @@ struct AnswerQueue {
     }
 
     private mutating func outboxForWriting(_ context: LoopContext) -> Outbox {
-        if let outbox { return outbox }
-        let box = context.takeOutbox()
+        let box = outbox ?? context.takeOutbox()
         outbox = box
+        if !largeBody.isEmpty {
+            // Nothing is read while a large body is under way, but what was half read may have to be refused.
+            box.bytes.append(largeBody[largeBodySent...])
+            released = box.bytes.count
+            (largeBody, largeBodySent) = ([], 0)
+        }
         return box
     }
 
@@ -110,7 +121,9 @@ struct AnswerQueue {
         }
         guard index < slots.count, let outbox else { return false }
         if let replacement {
-            replacement.write(into: context.draft)
+            let isApart = replacement.isLarge && !slots[index].style.isHead && index == slots.count - 1 && index == firstSlot
+            replacement.write(into: context.draft, withBody: !isApart)
+            if isApart { largeBody = replacement.body }
             let answer = context.takeOutbox()
             context.writeAnswer(slots[index].style, into: &answer.bytes)
             outbox.bytes.replace(at: offset, length: slots[index].length, with: answer.bytes.bytes)
@@ -153,21 +166,25 @@ struct AnswerQueue {
 
     // MARK: Sending
 
-    /// The bytes to send now.
+    /// The bytes to send next; all of them, unless a large body is behind.
     func withBytesToSend<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        guard let outbox else { return body(UnsafeRawBufferPointer(start: nil, count: 0)) }
-        return body(UnsafeRawBufferPointer(rebasing: outbox.bytes.bytes[sent..<released]))
+        if let outbox, sent < released { return body(UnsafeRawBufferPointer(rebasing: outbox.bytes.bytes[sent..<released])) }
+        return largeBody.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[largeBodySent...])) }
     }
 
     /// Takes note that `count` bytes have left.
     mutating func didSend(_ count: Int, _ context: LoopContext) {
-        guard let box = outbox else { return }
+        guard let box = outbox else {
+            largeBodySent += count
+            if largeBodySent == largeBody.count { (largeBody, largeBodySent) = ([], 0) }
+            return
+        }
         sent += count
         if sent == box.bytes.count {
             outbox = nil
             context.give(back: box)
             (sent, released) = (0, 0)
-        } else if sent >= context.options.outputBytesMax {
+        } else if sent >= max(context.options.outputBytesMax, box.bytes.count / 2) {
             box.bytes.removeFirst(sent)
             released -= sent
             sent = 0
@@ -183,6 +200,7 @@ struct AnswerQueue {
         slots = []
         firstSlot = 0
         openReads = 0
+        (largeBody, largeBodySent) = ([], 0)
         if let box = outbox { context.give(back: box) }
         outbox = nil
         (sent, released) = (0, 0)

@@ -35,7 +35,7 @@ extension LoopContext {
                 return
             }
         }
-        finish(style, draft.body.count, into: &out)
+        finish(style, draft.body.count + draft.bodyBehind, into: &out)
         if !style.isHead, !draft.status.isBodiless { out.append(draft.body.bytes) }
     }
 

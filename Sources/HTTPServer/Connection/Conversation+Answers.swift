@@ -23,7 +23,7 @@ extension Conversation {
             origin: RequestOrigin(
                 loop: context.loop, connection: connection, generation: generation, request: requests, peer: peer,
                 carrier: context.mailbox),
-            body: body)
+            body: body, inbox: Unmanaged.passUnretained(inbox))
     }
 
     /// Runs the handler of a complete request.

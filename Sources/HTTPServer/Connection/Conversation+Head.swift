@@ -31,7 +31,9 @@ extension Conversation {
             return match
         }
         guard priority == .control || !isReserved else { throw .reserved }
-        guard priority == .control || !context.memory.isOver(peer) else { throw .outOfMemory }
+        // A decision needs no large buffer, and is made although somebody takes a large answer.
+        let isSmall = priority == .work && head.contentLength ?? 0 <= Inbox.bytesInitial
+        guard priority == .control || isSmall || !context.memory.isOver(peer) else { throw .outOfMemory }
         if !answerWithoutRoute(match, head, bytes, context) {
             discard(inbox, context)
         } else if head.expectsContinue, head.hasBody, bytes.count == inbox.parser.consumed {

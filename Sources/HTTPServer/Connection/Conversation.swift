@@ -111,6 +111,7 @@ struct Conversation {
                     taken += 1
                     inbox.start += inbox.parser.consumed
                     inbox.parser.reset()
+                    if inbox.isKept { replaceInbox(inbox, context) }
                 }
             } catch {
                 refuse(error, context)
@@ -179,13 +180,18 @@ struct Conversation {
         account(context)
     }
 
+    /// Leaves the inbox to whoever keeps its body, and goes on with what is behind it.
+    private mutating func replaceInbox(_ kept: Inbox, _ context: LoopContext) {
+        let next = context.takeInbox()
+        next.bytes.append(UnsafeRawBufferPointer(rebasing: kept.bytes.bytes[kept.start...]))
+        inbox = next
+    }
+
     /// Counts what this connection holds beyond buffers of the initial size.
     mutating func account(_ context: LoopContext) {
         var held = 0
         if let inbox, inbox.bytes.capacity > Inbox.bytesInitial { held += inbox.bytes.capacity }
-        if let outbox = answers.outbox, outbox.bytes.capacity > 2 * context.options.outputBytesMax {
-            held += outbox.bytes.capacity
-        }
+        if answers.capacity > 2 * context.options.outputBytesMax { held += answers.capacity }
         guard held != charged else { return }
         context.memory.change(peer, by: held - charged)
         charged = held

@@ -81,11 +81,8 @@ extension EventLoop {
     /// Sends all that may be sent; false when the connection is broken.
     private func send(_ connection: Connection) -> Bool {
         while connection.conversation.answers.bytesToSend > 0 {
-            let wanted = connection.conversation.answers.bytesToSend
-            let count = connection.conversation.answers.withBytesToSend {
-                Glibc.send(
-                    connection.descriptor, $0.baseAddress, $0.count,
-                    Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            let (count, wanted) = connection.conversation.answers.withBytesToSend {
+                (Glibc.send(connection.descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)), $0.count)
             }
             if count < 0 {
                 if errno == EINTR { continue }

@@ -19,6 +19,16 @@ public struct Request: ~Copyable {
     /// The body. At least 64 further bytes after its end may be read (their content is undefined), as simdjson demands.
     /// Empty in `ServerOptions.intercept`, which runs before the body has been read.
     public let body: UnsafeRawBufferPointer
+    let inbox: Unmanaged<Inbox>
+
+    /// The body, for work that goes on when the handler has returned.
+    public func keepBody() -> KeptBody {
+        let inbox = inbox.takeUnretainedValue()
+        guard let first = body.baseAddress else { return KeptBody(inbox, 0..<0) }
+        inbox.isKept = true
+        let start = first - UnsafeRawPointer(inbox.bytes.base)
+        return KeptBody(inbox, start..<start + body.count)
+    }
 
     /// The method; HEAD for HEAD, although the GET route answers it.
     public var method: Method { head.method }

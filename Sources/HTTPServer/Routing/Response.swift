@@ -123,6 +123,8 @@ final class ResponseDraft {
     var fields = ByteBuffer(capacity: 1024)
     var body = ByteBuffer(capacity: 8192)
     var fixed: FixedBody?
+    /// Bytes of a body that is sent behind this answer.
+    var bodyBehind = 0
 
     /// Larger bodies give their memory back after the answer.
     private static let bodyBytesKept = 1 << 20
@@ -135,6 +137,7 @@ final class ResponseDraft {
         if body.capacity > Self.bodyBytesKept { body = ByteBuffer(capacity: 8192) }
         body.removeAll()
         fixed = nil
+        bodyBehind = 0
     }
 
     func addHeader(_ name: StaticString, _ value: String) {
@@ -173,11 +176,14 @@ public struct ResponseBytes: Sendable {
         return ResponseBytes(status: status, contentType: .problem, headers: headers, body: Array(body.bytes))
     }
 
-    func write(into draft: ResponseDraft) {
+    /// Whether its body is too large to be copied, and sent as it is.
+    var isLarge: Bool { body.count >= 1 << 20 && contentType?.isCompressible == false && !status.isBodiless }
+
+    func write(into draft: ResponseDraft, withBody: Bool = true) {
         draft.reset()
         draft.status = status
         draft.contentType = contentType
         for (name, value) in headers { draft.addHeader(name, value) }
-        draft.body.append(body)
+        if withBody { draft.body.append(body) } else { draft.bodyBehind = body.count }
     }
 }

@@ -1,5 +1,7 @@
 // A growable run of bytes in memory of its own: what is received is parsed in one, what is answered is written to one.
 
+import Glibc
+
 /// Bytes with an owner. Capacity only grows by appending and is kept for reuse; nothing is allocated until the first
 /// append when the capacity given is 0. Up to `padding` bytes after `count` may be read (their content is undefined):
 /// simdjson needs that.
@@ -19,13 +21,18 @@ public struct ByteBuffer: ~Copyable {
 
     public init(capacity: Int = 0) {
         self.capacity = max(0, capacity)
-        base = .allocate(capacity: self.capacity + ByteBuffer.padding)
-        // simdjson reads the padding but gives it no meaning; initialised once so that sanitizers see defined bytes.
-        base.initialize(repeating: 0, count: self.capacity + ByteBuffer.padding)
+        base = ByteBuffer.allocated(nil, self.capacity)
     }
 
     deinit {
-        base.deallocate()
+        free(base)
+    }
+
+    /// `old`, which may move, with room for `capacity` bytes and the padding. The kernel moves a large one without copying
+    /// it: a body of a hundred megabytes must not hold up other connections.
+    private static func allocated(_ old: UnsafeMutablePointer<UInt8>?, _ capacity: Int) -> UnsafeMutablePointer<UInt8> {
+        guard let memory = realloc(old, capacity + ByteBuffer.padding) else { fatalError("no memory for \(capacity) bytes") }
+        return memory.assumingMemoryBound(to: UInt8.self)
     }
 
     /// The bytes, valid until the buffer is next changed.
@@ -41,11 +48,7 @@ public struct ByteBuffer: ~Copyable {
     @usableFromInline mutating func grow(_ extra: Int) {
         // Doubling, so that taking a body costs time linear in its length.
         let wanted = max(used + extra, capacity * 2, 256)
-        let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: wanted + ByteBuffer.padding)
-        larger.update(from: base, count: used)
-        (larger + used).initialize(repeating: 0, count: wanted + ByteBuffer.padding - used)
-        base.deallocate()
-        base = larger
+        base = ByteBuffer.allocated(base, wanted)
         capacity = wanted
     }
 

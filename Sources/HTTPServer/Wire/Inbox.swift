@@ -6,6 +6,8 @@ final class Inbox {
     var parser: RequestParser
     /// Where the current request begins.
     var start = 0
+    /// A handler has kept the current request's body: the connection goes on with another inbox.
+    var isKept = false
 
     /// Enough for a request with 16 KiB of fields at once; grows for bodies.
     static let bytesInitial = 16 * 1024
@@ -32,6 +34,22 @@ final class Inbox {
         if bytes.capacity > Self.bytesKept { bytes = ByteBuffer(capacity: Self.bytesInitial) }
         bytes.removeAll()
     }
+}
+
+/// The body of a request that its handler has kept, for another thread: copying a hundred megabytes on the loop would hold up
+/// the other connections.
+public final class KeptBody: @unchecked Sendable {
+    // The loop does not touch the inbox any more once the handler has returned.
+    private let inbox: Inbox
+    private let range: Range<Int>
+
+    init(_ inbox: Inbox, _ range: Range<Int>) {
+        self.inbox = inbox
+        self.range = range
+    }
+
+    /// A copy of the bytes.
+    public var array: [UInt8] { Array(inbox.bytes.bytes[range]) }
 }
 
 /// Answers that wait to be sent. Connections own one only while there are any.
