@@ -140,20 +140,27 @@ private func readEnveloped(_ bytes: [UInt8]) {
     }
 }
 
-/// Without their checksums, which would keep the fuzzer out.
+/// New ones: to make them takes longer than to read a stored one.
+private let (newCore, newState) = (DecisionCore(Profile()), AgentState(application: 1, profile: Profile(), exploration: 1))
+
+/// Without their checksums, which would keep the fuzzer out. The first byte chooses.
 private func readStored(_ bytes: [UInt8]) {
-    var reader = ByteReader(bytes)
-    _ = try? DecisionRecord.readObservation(from: &reader)
-    _ = try? ExternalTransition(decoding: bytes, time: 0, controller: "fuzz")
-    var core = DecisionCore(Profile())
-    reader = ByteReader(bytes)
-    if (try? core.decode(from: &reader, lastAnswer: nil, lastCurrent: nil)) != nil {
+    let rest = Array(bytes.dropFirst())
+    var reader = ByteReader(rest)
+    switch (bytes.first ?? 0) % 5 {
+    case 0: _ = try? DecisionRecord.readObservation(from: &reader)
+    case 1: _ = try? ExternalTransition(decoding: rest, time: 0, controller: "fuzz")
+    case 2:
+        var core = newCore
+        guard (try? core.decode(from: &reader, lastAnswer: nil, lastCurrent: nil)) != nil else { return }
         // What was read must be fit to decide with.
         let perception = core.perceive(Observation(replicas: 2), at: 60)
         _ = core.settle(perception, proposed: nil)
+    case 3:
+        var state = newState
+        try? state.decode(rest)
+    default:
+        _ = try? ApplicationLearner(
+            decoding: StoredTrainer(episode: 1, state: rest, optimizer: nil), base: nil, seed: 1, model: { _ in nil })
     }
-    var state = AgentState(application: 1, profile: Profile(), exploration: 1)
-    try? state.decode(bytes)
-    _ = try? ApplicationLearner(
-        decoding: StoredTrainer(episode: 1, state: bytes, optimizer: nil), base: nil, seed: 1, model: { _ in nil })
 }
