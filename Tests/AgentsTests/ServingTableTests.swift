@@ -1,5 +1,6 @@
 // Publishing: the next request of every thread sees it, and never anything older than what it saw before.
 
+import Learning
 import Scaling
 import Synchronization
 import Testing
@@ -22,6 +23,28 @@ import Testing
         #expect(cache.activePolicy(of: 100_000) == nil)
         table.publish(nil, for: 5)
         #expect(cache.activePolicy(of: 5) == nil && table.activePolicy(of: 700)?.version == 2)
+    }
+
+    @Test func equalPoliciesAreHeldOnceAndGoWithTheLastThatHasThem() throws {
+        let table = ServingTable()
+        func publish(_ seed: UInt64, for id: Int64) {
+            var active = Self.assignment(1)
+            active.policy = Policy(shape: PolicyShape(observationSize: 4, heads: [3]), seed: seed)
+            table.publish(active, for: id)
+        }
+        for id in 1...200 { publish(UInt64(id % 2), for: Int64(id)) }
+        let even = try #require(table.activePolicy(of: 2)?.policy)
+        let odd = try #require(table.activePolicy(of: 1)?.policy)
+        #expect(even !== odd && even.parameters != odd.parameters)
+        for id in 1...200 { #expect(table.activePolicy(of: Int64(id))?.policy === (id % 2 == 0 ? even : odd)) }
+        publish(7, for: 300)
+        weak var gone = table.activePolicy(of: 300)?.policy
+        #expect(gone != nil)
+        table.publish(nil, for: 300)
+        #expect(gone == nil)
+        // Many that come and go leave nothing behind that counts.
+        for seed in 10..<500 { publish(UInt64(seed), for: 301) }
+        #expect(table.activePolicy(of: 301)?.policy?.parameters == Policy(shape: PolicyShape(observationSize: 4, heads: [3]), seed: 499).parameters)
     }
 
     private final class Watch: Sendable {
