@@ -97,7 +97,7 @@ let package = Package(
             ], swiftSettings: strict),
         .executableTarget(
             name: "aware-bench",
-            dependencies: ["Base", "CLinux", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Base", "BasePolicy", "CLinux", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
         .target(name: "CCounter", path: "Tests/CCounter"),
         .target(name: "CFaultyDisk", path: "Tests/CFaultyDisk", linkerSettings: [.linkedLibrary("sqlite3")]),

@@ -49,6 +49,9 @@ struct RequestGenerator {
             let descriptor = try LoopbackSocket.connect(to: url)
             var one: Int32 = 1
             setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+            // A request is sent in one piece.
+            var room: Int32 = 1 << 20
+            setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, socklen_t(MemoryLayout<Int32>.size))
             _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
             guard clinux_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue, UInt64(index)) == 0 else {
                 throw BenchError("epoll: \(String(cString: strerror(errno)))")
