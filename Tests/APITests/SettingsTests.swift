@@ -39,6 +39,7 @@ import Store
         ("lissten: 1", "lissten in FILE is no setting. Known: allow-host"), ("- a", "a mapping is expected"),
         ("seed: {a: 1}", "seed in FILE: a text, a number or a list"), ("a: [", "neither YAML nor JSON"),
         // Found by deploy/fuzz: Yams traps on a name that is no text, and follows aliases as often as they are named.
+        ("seed: +1100016401006401400:4", "neither YAML nor JSON: +1100016401006401400:4 is a number in base 60 to YAML: put it in quotes"),
         ("{[a, b]: 1}", "neither YAML nor JSON: a member's name that is a list"),
         ("a: &a [1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\n"
             + "e: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n", "more than 131072 nodes"),

@@ -19,16 +19,23 @@ public enum YAML {
             count += 1
             guard count <= nodesMax else { throw Unusable(description: "more than \(nodesMax) nodes") }
             switch node {
-            case .scalar: break
+            case .scalar(let scalar): try check(scalar)
             case .sequence(let elements): pending += elements
             case .mapping(let members):
                 for (key, value) in members {
-                    guard key.scalar != nil else { throw Unusable(description: "a member's name that is a list or a mapping") }
+                    guard let name = key.scalar else { throw Unusable(description: "a member's name that is a list or a mapping") }
+                    try check(name)
                     pending.append(value)
                 }
             case .alias: throw Unusable(description: "an alias of nothing")
             }
         }
         return root.any
+    }
+
+    /// YAML 1.1 takes 12:30 for a number in base 60. Nobody means one, and Yams traps where it is too large.
+    private static func check(_ scalar: Node.Scalar) throws {
+        guard scalar.string.contains(":"), Node.scalar(scalar).tag == Tag(.int) else { return }
+        throw Unusable(description: "\(scalar.string) is a number in base 60 to YAML: put it in quotes")
     }
 }
