@@ -42,7 +42,9 @@ import Store
         ("seed: +1100016401006401400:4", "neither YAML nor JSON: +1100016401006401400:4 is a number in base 60 to YAML: put it in quotes"),
         ("{[a, b]: 1}", "neither YAML nor JSON: a member's name that is a list"),
         ("a: &a [1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\n"
-            + "e: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n", "more than 131072 nodes"),
+            + "e: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n", "more than 16 aliases"),
+        ("a: &a [\(String(repeating: "1,", count: 40))1]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c]\ne: [\(String(repeating: "1,", count: 140_000))1]",
+            "more than 131072 nodes"),
         ("drain-delay: 61", "drain-delay in FILE: 61 is outside 0 to 60"), ("clock: sun", "is not one of: wall, observed"),
         ("log-level: loud", "is not one of: trace"), ("keep-steps: 3", "not a time such as 30d"),
     ])

@@ -350,10 +350,10 @@ struct ApplicationLearner: Sendable {
         lifecycle = try Lifecycle(from: &reader)
         version = Int(try reader.integer(UInt32.self))
         latest = Int(try reader.integer(UInt32.self))
-        pending = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
-        rulesEpisodes = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
+        pending = try (0..<(try reader.count(bytesEach: 4))).map { _ in Int(try reader.integer(UInt32.self)) }
+        rulesEpisodes = try (0..<(try reader.count(bytesEach: 4))).map { _ in Int(try reader.integer(UInt32.self)) }
         rulesInStage = Int(try reader.integer(UInt32.self))
-        recent = try (0..<(try reader.integer(UInt32.self))).map { _ in Int(try reader.integer(UInt32.self)) }
+        recent = try (0..<(try reader.count(bytesEach: 4))).map { _ in Int(try reader.integer(UInt32.self)) }
         let numbers = try (0..<3).map { _ in Int(try reader.integer(Int32.self)) }.map { $0 < 0 ? nil : $0 }
         (trialEpisodes, goodVersion, baseVersion) = (numbers[0], numbers[1], numbers[2])
         if try reader.bool() {

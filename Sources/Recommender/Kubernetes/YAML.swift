@@ -10,8 +10,15 @@ public enum YAML {
     /// Nodes that a document may have once its aliases are followed, so that a short text cannot ask for all memory.
     private static let nodesMax = 1 << 17
 
+    /// Places where a node is used again. Yams compares names that are lists before anybody can look at them, in time that doubles
+    /// with each alias in an alias.
+    private static let aliasesMax = 16
+
     /// The document as dictionaries by text, arrays and scalars; `nil` when there is none.
     public static func load(_ text: String) throws -> Any? {
+        guard text.matches(of: /\*[0-9A-Za-z_-]/).count <= aliasesMax else {
+            throw Unusable(description: "more than \(aliasesMax) aliases")
+        }
         guard let root = try Yams.compose(yaml: text) else { return nil }
         var count = 0
         var pending = [root]
