@@ -123,14 +123,13 @@ public struct ByteReader: Sendable {
         let range = try take(MemoryLayout<T>.size)
         return bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: range.lowerBound, as: T.self)) }
     }
-    @inlinable
     /// How many elements of so many bytes at least follow; a damaged count must not ask for all memory.
     public mutating func count(bytesEach: Int) throws(Failure) -> Int {
         let count = Int(try integer(UInt32.self))
         guard count <= (bytes.count - offset) / bytesEach else { throw .truncated }
         return count
     }
-
+    @inlinable
     public mutating func float() throws(Failure) -> Float { Float(bitPattern: try integer()) }
     @inlinable
     public mutating func double() throws(Failure) -> Double { Double(bitPattern: try integer()) }

@@ -46,9 +46,7 @@ struct DecisionLoad {
     /// The bytes of each request.
     var messages: [[UInt8]] {
         requests.map { path, body in
-            Array(
-                "POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
-                    .utf8)
+            RequestGenerator.message("POST", String(path.trimmingPrefix("/v1/applications/")), Array(body.utf8))
         }
     }
 }

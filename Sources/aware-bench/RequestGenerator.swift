@@ -32,6 +32,12 @@ struct RequestGenerator {
     /// Sent one after the other, and again from the first.
     let messages: [[UInt8]]
 
+    /// The bytes of a request; `path` behind /v1/applications/.
+    static func message(_ method: String, _ path: String, _ body: [UInt8], type: String = "application/json") -> [UInt8] {
+        let head = "\(method) /v1/applications/\(path) HTTP/1.1\r\nHost: localhost\r\nContent-Type: \(type)\r\n"
+        return Array((head + "Content-Length: \(body.count)\r\n\r\n").utf8) + body
+    }
+
     private struct Connection {
         let descriptor: Int32
         /// When its last request was due.

@@ -87,16 +87,12 @@ struct ScaleBench: AsyncParsableCommand {
     /// Gives every application the shipped policy, which acts from its first decision on.
     private func givePolicies(_ size: Int, _ url: String) throws {
         let weights = BasePolicy.bytes
-        func request(_ method: String, _ path: String, _ type: String, _ body: [UInt8]) -> [UInt8] {
-            let head = "\(method) /v1/applications/\(path) HTTP/1.1\r\nHost: localhost\r\nContent-Type: \(type)\r\n"
-            return Array((head + "Content-Length: \(body.count)\r\n\r\n").utf8) + body
-        }
         for first in stride(from: 1, through: size, by: 500) {
             let messages = (first..<min(first + 500, size + 1)).flatMap { index in
                 [
-                    request("PUT", "demo-\(index)", "application/json", Array("{}".utf8)),
-                    request("PUT", "demo-\(index)/models/1/weights", "application/octet-stream", weights),
-                    request("POST", "demo-\(index)/models/1/promote", "application/json", Array(#"{"reason":"scale"}"#.utf8)),
+                    RequestGenerator.message("PUT", "demo-\(index)", Array("{}".utf8)),
+                    RequestGenerator.message("PUT", "demo-\(index)/models/1/weights", weights, type: "application/octet-stream"),
+                    RequestGenerator.message("POST", "demo-\(index)/models/1/promote", Array(#"{"reason":"scale"}"#.utf8)),
                 ]
             }
             // One connection: each is answered before the next is sent.

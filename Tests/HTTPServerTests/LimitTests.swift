@@ -238,6 +238,16 @@ extension SocketTests {
                 #expect(reader.received[head.upperBound...].prefix(body.count).elementsEqual(body))
                 let rest = String(decoding: reader.received[(head.upperBound + body.count)...], as: UTF8.self)
                 #expect(rest.hasPrefix("HTTP/1.1 200 OK") && rest.hasSuffix("done"))
+
+                // Once it has left, it is held against nobody, although the reader stays.
+                let before = reader.received.count
+                try await reader.send("GET /export HTTP/1.1\r\nHost: a\r\n\r\n")
+                #expect(try await eventually { tickets.withLock { $0.count } == 2 })
+                server.complete([(tickets.withLock { $0[1] }, ResponseBytes(contentType: .octetStream, body: body))])
+                #expect(try await reader.receive { $0.received.count > before + body.count })
+                let large = try TestClient(bound)
+                try await large.send("POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + String(repeating: "x", count: 20_000))
+                #expect(try await large.receive(answers: 1) == [200])
             }
         }
 

@@ -100,8 +100,7 @@ public final class ServingTable: Sendable {
     }
 }
 
-/// Equal policies once. The shipped one acts for most applications: a copy for each would be 12 GB for a hundred thousand, and
-/// no processor's cache would have the weights when the next decision needs them.
+/// Equal policies once, whoever made them: one that its owner gave to a hundred thousand applications would be 12 GB.
 private struct SharedPolicies {
     private struct Weak { weak var policy: Policy? }
 

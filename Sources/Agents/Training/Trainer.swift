@@ -186,7 +186,7 @@ public final class Trainer: Sendable {
     private func learner(decoding saved: StoredTrainer, of agent: Agent) throws -> ApplicationLearner {
         try ApplicationLearner(decoding: saved, base: base(for: agent), seed: seed(of: agent)) { version in
             guard let weights = try store.model(of: agent.id, version: version)?.weights else { return nil }
-            // Most applications act by the base policy: they share one copy of it in memory.
+            // Most applications act by the base policy: it is not decoded for each.
             return weights == baseWeights ? base : try Policy(decoding: weights)
         }
     }

@@ -67,6 +67,8 @@ struct Conversation {
     var isParked: Bool { if case .parked = hold { true } else { false } }
     /// Whether bytes are here that have not been parsed because the answers had piled up, or the pass was over.
     var hasUnparsed: Bool { inbox != nil && !isStarved && !isParked && stage != .ended && stage != .streaming }
+    /// Whether large buffers are counted for this connection.
+    var isCharged: Bool { charged > 0 }
     /// How many bytes of the current body have come.
     var bodyReceived: Int { inbox?.parser.bodyCount ?? 0 }
 

@@ -100,6 +100,8 @@ extension EventLoop {
             }
         }
         connection.isBlocked = false
+        // A large answer that has left is no longer held against its client.
+        if connection.conversation.isCharged { connection.conversation.account(context) }
         return true
     }
 

@@ -64,8 +64,8 @@ public final class Server: Sendable {
         for mailbox in mailboxes { mailbox.post(.announceEnd) }
     }
 
-    /// Stops accepting, answers who was connected by then and what is in flight with `Connection: close`, and closes each connection when it is idle;
-    /// those left after `timeout` are cut. Returns when no connection is open.
+    /// Stops accepting, answers who was connected by then and what is in flight with `Connection: close`, and closes each
+    /// connection when it is idle; those left after `timeout` are cut. Returns when no connection is open.
     public func drain(timeout: Duration) async {
         let deadline = clinux_monotonic_nanoseconds() + UInt64(max(0, timeout / .nanoseconds(1)))
         for mailbox in mailboxes { mailbox.post(.ignoreHandshakes) }

@@ -39,7 +39,7 @@ final class Inbox {
 /// The body of a request that its handler has kept, for another thread: copying a hundred megabytes on the loop would hold up
 /// the other connections.
 public final class KeptBody: @unchecked Sendable {
-    // The loop does not touch the inbox any more once the handler has returned.
+    // Once the handler has returned the loop only copies what is behind the request, and lets the inbox go.
     private let inbox: Inbox
     private let range: Range<Int>
 
