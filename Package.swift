@@ -98,7 +98,7 @@ let package = Package(
         .executableTarget(
             name: "aware-bench",
             dependencies: ["Base", "BasePolicy", "CLinux", "ClusterModel", "Deciding", "Experiments", "Learning", "Neural", "Scaling", "HTTPServer", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            resources: [.embedInCode("cluster_peer.py")], swiftSettings: strict),
+            resources: [.embedInCode("cluster_peer.py"), .embedInCode("learn_peer.py")], swiftSettings: strict),
         .target(name: "CCounter", path: "Tests/CCounter"),
         .target(name: "CFaultyDisk", path: "Tests/CFaultyDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
         .testTarget(name: "HouseTests", swiftSettings: strict),

@@ -22,6 +22,8 @@ public final class APIContext: Sendable {
     public let access: AccessControl
     public let idempotency: IdempotencyService<Deferral>
     public let clock: Clock
+    /// The base policy and the encoder of workloads.
+    public let shared: SharedBytes
     let log: Logger
     let figures = FiguresCache()
     let loops: [LoopContext]
@@ -37,7 +39,7 @@ public final class APIContext: Sendable {
     public init(
         decide: Decide, service: ApplicationService, directory: ApplicationDirectory, registry: AgentRegistry,
         table: ServingTable, store: any ServerStore, recorder: Recorder, trainer: Trainer, controls: OperatorControls,
-        access: AccessControl, clock: Clock, loops: Int, log: Logger
+        access: AccessControl, clock: Clock, shared: SharedBytes, loops: Int, log: Logger
     ) throws {
         self.decide = decide
         self.service = service
@@ -52,6 +54,7 @@ public final class APIContext: Sendable {
         self.access = access
         idempotency = try IdempotencyService(store: store)
         self.clock = clock
+        self.shared = shared
         self.log = log
         // One more than there are loops: the background queue decides for applications that it has just created.
         self.loops = (0...loops).map { _ in LoopContext(table: table) }

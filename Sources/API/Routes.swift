@@ -21,6 +21,7 @@ public enum Routes {
         TransitionsRoute.register(on: &router, api)
         WorkloadRoutes.register(on: &router, api)
         ModelRoutes.register(on: &router, api)
+        BaseRoutes.register(on: &router, api)
         InferRoutes.register(on: &router, api)
         ReplayRoute.register(on: &router, api)
         OpenAPIRoute.register(on: &router)

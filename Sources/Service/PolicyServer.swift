@@ -3,7 +3,6 @@
 import API
 import Agents
 import Base
-import BasePolicy
 import Foundation
 import HTTPServer
 import Learning
@@ -34,14 +33,6 @@ public final class PolicyServer: Sendable {
     /// How answers are kept, in a sentence.
     public var storage: String { database.summary }
 
-    /// The encoder of workloads that ships with the base policy.
-    private static func shippedEncoder() throws -> WorkloadEncoder {
-        let frozen = try BasePolicy.encoder()
-        return WorkloadEncoder(
-            version: frozen.version, encoder: frozen.encoder, parameters: frozen.parameters,
-            references: frozen.references.map { .init(name: $0.name, vector: $0.vector) })
-    }
-
     /// Opens, loads and listens. When it returns, `/readyz` says yes.
     /// - Throws: `StartupError`; what the database, the token files or the sockets say.
     public static func start(_ options: ServiceOptions) throws -> PolicyServer {
@@ -56,12 +47,14 @@ public final class PolicyServer: Sendable {
             throw StartupError.noToken(options.listen)
         }
         let database = try Store.Database(folder: options.dataFolder, durability: options.durability, log: log)
+        let shared = try SharedParts.load(
+            options.basePolicy, folder: options.dataFolder, tokenFile: options.basePolicyTokenFile, log: log)
         let clock = Clock(followsObservations: options.followsObservedTime, wall: options.wallClock)
         let table = ServingTable()
         let registry = AgentRegistry()
         let trainer = Trainer(
-            store: database, table: table, base: try Policy(decoding: BasePolicy.bytes), encoder: try shippedEncoder(),
-            threads: options.trainerThreads, budget: options.trainingBudget, seed: options.seed, log: log)
+            store: database, table: table, base: shared.policy, encoder: shared.workloadEncoder,
+            threads: options.trainerThreads, budget: options.trainingBudget, asksNeighbours: options.asksNeighbours, seed: options.seed, log: log)
         let directory = ApplicationDirectory(
             registry: registry, table: table, store: database, trainer: trainer, form: ProfileCodec.text,
             seed: options.seed)
@@ -81,7 +74,7 @@ public final class PolicyServer: Sendable {
             service: ApplicationService(
                 registry: registry, store: database, trainer: trainer, controls: controls, directory: directory),
             directory: directory, registry: registry, table: table, store: database, recorder: recorder,
-            trainer: trainer, controls: controls, access: access, clock: clock, loops: options.loops, log: log)
+            trainer: trainer, controls: controls, access: access, clock: clock, shared: shared.bytes, loops: options.loops, log: log)
         var server = ServerOptions()
         server.loops = options.loops
         server.extraHeaders = [

@@ -38,6 +38,9 @@ extension ServiceOptions {
             drainDelay = .milliseconds(Int(seconds * 1000))
         }
         if let budget = try settings.number(.trainingBudget, Double.self, in: 0...10_000) { trainingBudget = budget }
+        asksNeighbours = try settings.switched(.neighbours)
+        basePolicy = settings.given(.basePolicy)?.value
+        basePolicyTokenFile = settings.given(.basePolicyTokenFile)?.value
         security = try Self.security(settings)
         capacity = try Self.capacity(settings)
         retention = try Self.retention(settings)

@@ -24,7 +24,8 @@ public struct Setting: Sendable, Equatable {
 
     public static let all: [Setting] = [
         listen, data, seed, loops, durability, tokenFile, tokens, requireToken, trustLoopback, insecure, allowHost,
-        rateLimit, capacityCPU, capacityMemory, clock, drainDelay, keepSteps, keepEpisodes, keepSize, trainingBudget, logLevel,
+        rateLimit, capacityCPU, capacityMemory, clock, drainDelay, keepSteps, keepEpisodes, keepSize, trainingBudget,
+        neighbours, basePolicy, basePolicyTokenFile, logLevel,
         logFormat,
     ]
 
@@ -75,6 +76,14 @@ public struct Setting: Sendable, Equatable {
     public static let trainingBudget = Setting(
         "training-budget", "MS", "50",
         "CPU that learning on may take of an application that is served, in milliseconds an hour; 0 to 10000, 0 for none.")
+    public static let neighbours = Setting(
+        "neighbours", nil, "false",
+        "Judge what serves the two most similar applications as a candidate of a new one, too. Measured, it does not help beside the base policy.")
+    public static let basePolicy = Setting(
+        "base-policy", "PLACE", "the one that ships",
+        "The first candidate of every application: a file that `aware train` wrote, or the address of a server whose base policy to fetch at the start.")
+    public static let basePolicyTokenFile = Setting(
+        "base-policy-token-file", "FILE", "none", "File with a token of that server.")
     public static let logLevel = Setting(
         "log-level", "LEVEL", "notice", "What the log tells: trace, debug, info, notice, warning, error or critical.")
     public static let logFormat = Setting("log-format", "FORMAT", "text", "How the log is written: text or json.")

@@ -87,7 +87,8 @@ extension Database: EpisodeStore {
     static func weights(_ bytes: Data, in db: GRDB.Database) throws -> Int64 {
         let stored = "SELECT id FROM weights WHERE substr(bytes, -8) = substr(?1, -8) AND bytes = ?1"
         if let id = try Int64.fetchOne(db, sql: stored, arguments: [bytes]) { return id }
-        try db.execute(sql: "INSERT INTO weights (bytes) VALUES (?)", arguments: [bytes])
+        // Drawn at random, a number is never used again for other weights: who knows the number need not read them.
+        try db.execute(sql: "INSERT INTO weights (id, bytes) VALUES (?, ?)", arguments: [Int64.random(in: 1 << 32..<1 << 62), bytes])
         return db.lastInsertedRowID
     }
 
@@ -100,6 +101,13 @@ extension Database: EpisodeStore {
                     WHERE application = ? AND version = ?
                     """, arguments: [application, version]
             ).map(Self.model)
+        }
+    }
+
+    public func weightsNumber(of application: Int64, version: Int) throws -> Int64? {
+        try pool.read { db in
+            try Int64.fetchOne(
+                db.cachedStatement(sql: "SELECT weights FROM model WHERE application = ? AND version = ?"), arguments: [application, version])
         }
     }
 

@@ -8,15 +8,15 @@ struct LearnBench: AsyncParsableCommand {
         commandName: "learn",
         abstract: "Training steps, the published PPO run and the published meta iteration, beside PyTorch.",
         discussion: """
-            Needs a Python with torch and numpy for the peers; without one only our own figures are shown. Both sides \
-            use one thread and take turns. Run the whole with `taskset -c 0`, which the peers inherit. The published \
-            PPO run of 200 iterations takes PyTorch some minutes.
+            Needs a Python with torch and numpy for the peers (torch.compile wants g++, too); without one only our own \
+            figures are shown. We use one thread; PyTorch's training step is measured with one, with all cores, and compiled. \
+            The sides take turns. The published PPO run of 200 iterations takes PyTorch some minutes.
             """)
 
     @Option(help: "Python with torch and numpy. Without it, the peers are left out.")
     var python: String?
 
-    @Option(help: "Folder of torch_step.py, torch_ppo_tabular.py and torch_meta_iteration.py.")
+    @Option(help: "Folder of torch_ppo_tabular.py and torch_meta_iteration.py.")
     var scripts = "../shared/bench"
 
     @Option(help: "Iterations of the PPO run, on both sides.")
@@ -30,23 +30,24 @@ struct LearnBench: AsyncParsableCommand {
         let name: String
         let ours: Double
         let theirs: Double?
+        /// PyTorch on all cores, and compiled.
+        var others: [Double?] = []
         let goal: String
     }
 
     func run() async throws {
         var rows: [Row] = []
         let before = LearnMeasurements.steps()
-        let torch = try await peer("torch_step.py", [], seconds: 120)
+        var peers: [[Int: Double]] = []
+        for kind in ["eager", "threads", "compiled"] { peers.append(try await steps(kind)) }
         let after = LearnMeasurements.steps()
         for (index, step) in before.enumerated() {
-            let theirs = torch.flatMap {
-                number(in: $0, line: "6-64-64-5 batch \(step.batch):", after: "training step ")
-            }
             let goal = step.batch == 64 ? ">= 8" : step.batch == 5 ? ">= 10" : ""
             rows.append(
                 Row(
                     name: "training step, 6-64-64-5, batch \(step.batch)",
-                    ours: min(step.microseconds, after[index].microseconds), theirs: theirs, goal: goal))
+                    ours: min(step.microseconds, after[index].microseconds),
+                    theirs: peers[0][step.batch], others: peers.dropFirst().map { $0[step.batch] }, goal: goal))
         }
         let run = LearnMeasurements.publishedRun(iterations: iterations, seed: seed)
         let published = try await peer("torch_ppo_tabular.py", ["\(iterations)", "\(seed)"], seconds: 3600)
@@ -76,6 +77,19 @@ struct LearnBench: AsyncParsableCommand {
                 run.meanReturn, theirs.map { String(format: "%.2f", $0) } ?? "-"))
     }
 
+    /// Microseconds of PyTorch's training step by batch size.
+    private func steps(_ kind: String) async throws -> [Int: Double] {
+        guard let python else { return [:] }
+        FileHandle.standardError.write(Data("running PyTorch's training step: \(kind)\n".utf8))
+        let script = String(decoding: PackageResources.learn_peer_py, as: UTF8.self)
+        let lines = try await Program.run([python, "-c", script, kind], environment: [:], seconds: 600).split(separator: "\n")
+        return Dictionary(
+            uniqueKeysWithValues: lines.compactMap { line in
+                let parts = line.split(separator: ":")
+                return parts.count == 2 ? Int(parts[0]).flatMap { batch in Double(parts[1].dropFirst()).map { (batch, $0) } } : nil
+            })
+    }
+
     private func peer(_ script: String, _ arguments: [String], seconds: Double) async throws -> String? {
         guard let python else { return nil }
         let path = "\(scripts)/\(script)"
@@ -99,14 +113,18 @@ struct LearnBench: AsyncParsableCommand {
 
     private func table(_ rows: [Row]) -> String {
         let head =
-            "what".padding(toLength: 48, withPad: " ", startingAt: 0) + "       ours us  PyTorch us   ratio  goal"
+            "what".padding(toLength: 48, withPad: " ", startingAt: 0) + "       ours us  PyTorch us   ratio   all cores    compiled  goal"
         return
             ([head]
             + rows.map { row in
                 row.name.padding(toLength: 48, withPad: " ", startingAt: 0)
                     + String(format: "%14.2f", row.ours)
                     + (row.theirs.map { String(format: "%12.1f%8.1f", $0, $0 / row.ours) }
-                        ?? String(repeating: " ", count: 20)) + "  " + row.goal
+                        ?? String(repeating: " ", count: 20))
+                    + (0..<2).map { index in
+                        (index < row.others.count ? row.others[index] : nil).map { String(format: "%12.1f", $0) }
+                            ?? String(repeating: " ", count: 12)
+                    }.joined() + "  " + row.goal
             }).joined(separator: "\n")
     }
 }

@@ -127,7 +127,7 @@ enum SimulateMeasurements {
     static func servedSteps() -> Double {
         var scenario = Scenario(
             applications: Array(SyntheticApplication.split(seed: 1).training.prefix(1)),
-            sources: [.generated(name: "generated")], seed: 1)
+            sources: [.generated(.drawn)], seed: 1)
         scenario.windows = 5
         let policy = Policy(shape: .cluster(), seed: 1)
         let trials = scenario.trials(application: 0, part: .training)

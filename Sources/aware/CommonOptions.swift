@@ -40,6 +40,9 @@ struct CommonOptions: ParsableArguments {
     @Option(help: Setting.keepEpisodes.argument) var keepEpisodes: String?
     @Option(help: Setting.keepSize.argument) var keepSize: String?
     @Option(help: Setting.trainingBudget.argument) var trainingBudget: String?
+    @Flag(help: Setting.neighbours.argument) var neighbours = false
+    @Option(help: Setting.basePolicy.argument) var basePolicy: String?
+    @Option(help: Setting.basePolicyTokenFile.argument) var basePolicyTokenFile: String?
     @Option(help: Setting.logLevel.argument) var logLevel: String?
     @Option(help: Setting.logFormat.argument) var logFormat: String?
 
@@ -53,7 +56,8 @@ struct CommonOptions: ParsableArguments {
             (.allowHost, allowHost.isEmpty ? nil : allowHost.joined(separator: ",")), (.rateLimit, rateLimit),
             (.capacityCPU, capacityCpu), (.capacityMemory, capacityMemory), (.clock, clock), (.drainDelay, drainDelay),
             (.keepSteps, keepSteps), (.keepEpisodes, keepEpisodes), (.keepSize, keepSize),
-            (.trainingBudget, trainingBudget), (.logLevel, logLevel),
+            (.trainingBudget, trainingBudget), (.neighbours, neighbours ? "true" : nil), (.basePolicy, basePolicy),
+            (.basePolicyTokenFile, basePolicyTokenFile), (.logLevel, logLevel),
             (.logFormat, logFormat),
         ]
         for (setting, value) in given { if let value { flags[setting.name] = value } }

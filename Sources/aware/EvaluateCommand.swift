@@ -40,6 +40,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Add generated load as one more source.")
     var generated = true
 
+    @Option(help: "Bursts of seconds in generated load: drawn (in half of it), none or always.")
+    var bursts = LoadGenerator.Bursts.drawn
+
     @Option(help: "Test windows of each application and source.")
     var windows = 3
 
@@ -208,7 +211,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     private func makeScenario() throws -> Scenario {
         var sources: [LoadSource] = []
         if let traces { sources = try TraceFolder.read(traces).map(LoadSource.trace) }
-        if generated { sources.append(.generated(name: "generated")) }
+        if generated { sources.append(.generated(bursts)) }
         let test = SyntheticApplication.split(seed: 1).test
         var scenario = Scenario(
             applications: Array(test.dropFirst(skip).prefix(applications)), sources: sources, seed: seed)
@@ -256,6 +259,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 }
 
 extension Profile.Resize: ExpressibleByArgument {}
+extension LoadGenerator.Bursts: ExpressibleByArgument {}
 
 extension Scenario {
     /// The recorded loads among the sources.

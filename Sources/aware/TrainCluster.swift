@@ -56,6 +56,7 @@ struct ClusterTraining: Sendable {
 
     private func curriculum(seed: UInt64) -> ClusterCurriculum {
         var curriculum = ClusterCurriculum.base(seed: seed, traces: traces)
+        curriculum.bursts = command.bursts
         if !command.meta { curriculum.applications = Array(curriculum.applications.prefix(1)) }
         return curriculum
     }
@@ -128,5 +129,6 @@ struct ClusterTraining: Sendable {
     private var settings: String {
         "cluster meta \(command.meta) steps \(options.episodeSteps) episodes \(options.episodes) of "
             + "\(options.ppo.episodesPerUpdate) seed \(command.seed) traces \(traces.map(\.name).joined(separator: "+"))"
+            + (command.bursts == .drawn ? "" : " bursts \(command.bursts)")
     }
 }

@@ -89,6 +89,9 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "cluster: folder of traces to train with beside generated load; the first 55 % of each are used.")
     var traces: String?
 
+    @Option(help: "cluster: bursts of seconds in generated load: drawn (in half of it), none or always.")
+    var bursts = LoadGenerator.Bursts.drawn
+
     @Option(
         help:
             "cluster: file for the policy; an encoder of workloads and a description go beside it, as .encoder and .json."
@@ -109,8 +112,8 @@ struct TrainCommand: AsyncParsableCommand {
         if let threads, !(1...256).contains(threads) {
             throw ValidationError("--threads \(threads) is outside 1 to 256.")
         }
-        guard environment == .cluster || (!resume && seeds == 1 && traces == nil && output == nil) else {
-            throw ValidationError("--resume, --seeds, --traces and --output are for --environment cluster.")
+        guard environment == .cluster || (!resume && seeds == 1 && traces == nil && output == nil && bursts == .drawn) else {
+            throw ValidationError("--resume, --seeds, --traces, --bursts and --output are for --environment cluster.")
         }
         guard environment == .tabular || algorithm == .ppo else {
             throw ValidationError("--environment cluster works with --algorithm ppo.")

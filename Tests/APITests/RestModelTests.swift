@@ -11,10 +11,10 @@ import Testing
 @Suite(.serialized) struct RestModelTests {
     private let path = "/v1/applications/shop"
 
-    private func policy(seed: UInt64, observationSize: Int = StateEncoder.count) -> Policy {
+    private func policy(seed: UInt64, observationSize: Int = StateEncoder.count, embeddingSize: Int = 0) -> Policy {
         PPO(
             shape: PolicyShape(
-                observationSize: observationSize, hidden: [8], heads: ActionSpace.standard.headSizes,
+                observationSize: observationSize, embeddingSize: embeddingSize, hidden: [8], heads: ActionSpace.standard.headSizes,
                 noOps: ActionSpace.standard.heads.map(\.noop)), seed: seed
         ).policy
     }
@@ -53,6 +53,37 @@ import Testing
             let wrong = try await server.send(
                 "PUT", path + "/models/9/weights", #"{"shape": {"hidden": 3}, "parameters": ["x"]}"#)
             #expect(wrong.status == 400 && wrong.errorPointers.contains("/shape/hidden"), "\(wrong.text)")
+        }
+    }
+
+    /// A policy that reads an embedding is kept as the policy of this very workload.
+    @Test func aPolicyThatReadsAnEmbeddingIsBoundToTheApplications() async throws {
+        try await withRest { server in
+            try await server.send("PUT", path, #"{"episodeSteps": 20}"#)
+            let binary = [("Content-Type", "application/octet-stream")]
+            let policy = policy(seed: 1, embeddingSize: 32)
+            func put(_ version: Int) async throws -> RestAnswer {
+                try await server.send("PUT", path + "/models/\(version)/weights", headers: binary, bytes: policy.encode())
+            }
+            let early = try await put(10)
+            #expect(early.status == 409 && early.string("/detail")?.contains("embedding") == true, "\(early.text)")
+            for step in 0..<25 {
+                let body = observation(replicas: 4, cpu: 0.5 + 0.01 * Double(step % 30))
+                #expect(try await server.send("POST", path + "/decisions", body).status == 200)
+            }
+            var embedding: [Float] = []
+            for _ in 0..<200 where embedding.isEmpty {
+                let answer = try await server.send("GET", path + "/embedding")
+                embedding = (answer["/vector"] as? [Any])?.compactMap { ($0 as? NSNumber)?.floatValue } ?? []
+                if embedding.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+            }
+            try #require(embedding.count == 32)
+            let late = try await put(11)
+            #expect(late.status == 200, "\(late.text)")
+            let kept = try Policy(decoding: try await server.send("GET", path + "/models/11/weights").body)
+            let expected = policy.bound(to: embedding)
+            #expect(kept.shape == expected.shape)
+            #expect(zip(kept.parameters, expected.parameters).allSatisfy { abs($0 - $1) < 1e-4 })
         }
     }
 

@@ -68,6 +68,24 @@ import Testing
         #expect(try life.live(atMost: 45) { $0.stage == .serving } != nil, "\(life.events.map(ServedLife.line))")
     }
 
+    /// aware is updated and ships a better base policy: applications that act by the old one get it as a candidate, as a version
+    /// of its own. What was served under the old number stays what it was.
+    @Test func aNewBasePolicyIsAVersionOfItsOwn() throws {
+        let shipped = try Policy(decoding: BasePolicy.bytes)
+        let sluggish = shipped.restrained(by: 26)
+        let life = try ServedLife(Self.application, profile: Self.application.profile, base: sluggish, seed: 1)
+        #expect(try life.live(atMost: 45) { $0.stage == .serving } != nil, "\(life.events.map(ServedLife.line))")
+        let first = try #require(life.table.activePolicy(of: 1))
+        #expect(first.policy?.encode() == sluggish.encode())
+        try life.restart(base: shipped)
+        #expect(life.table.activePolicy(of: 1)?.policy?.encode() == sluggish.encode())
+        _ = try life.live(atMost: 60) { $0.table.activePolicy(of: 1)?.policy?.encode() == shipped.encode() }
+        let models = life.store.contents.withLock { $0.models }
+        #expect(models[first.version]?.weights == sluggish.encode())
+        let new = try #require(models.values.first { $0.weights == shipped.encode() })
+        #expect(new.version > first.version && life.table.activePolicy(of: 1)?.version == new.version)
+    }
+
     @Test func qLearningGoesOnFromItsOwnPolicy() throws {
         let shape = PolicyShape(observationSize: 3, heads: [3, 2])
         let learner = DQN(shape: shape, seed: 7)

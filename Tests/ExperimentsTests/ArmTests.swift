@@ -18,7 +18,7 @@ private func scenario(applications: Int = 2, seed: UInt64 = 5) -> Scenario {
     let rising = LoadTrace(name: "waves", intervalSeconds: 60, requests: rows)
     var scenario = Scenario(
         applications: Array(SyntheticApplication.split(seed: 1).test.prefix(applications)),
-        sources: [.trace(rising), .generated(name: "generated")], seed: seed)
+        sources: [.trace(rising), .generated(.drawn)], seed: seed)
     scenario.windows = 2
     scenario.steps = 60
     return scenario

@@ -26,7 +26,7 @@ private var tiny: ExperimentContext.Sizes {
 
 private func schedule() -> EpisodeSchedule {
     EpisodeSchedule(
-        application: SyntheticApplication.split(seed: 1).test[150], sources: [.generated(name: "generated")],
+        application: SyntheticApplication.split(seed: 1).test[150], sources: [.generated(.drawn)],
         levels: 0.2...0.4, seed: 1)
 }
 

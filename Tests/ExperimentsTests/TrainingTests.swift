@@ -207,7 +207,7 @@ private func curriculum() -> ClusterCurriculum {
     @Test func transferredPoliciesPlayWithTheirOwnState() {
         var scenario = Scenario(
             applications: Array(SyntheticApplication.split(seed: 1).test.prefix(1)),
-            sources: [.generated(name: "generated")], seed: 1)
+            sources: [.generated(.drawn)], seed: 1)
         scenario.windows = 1
         for isExtended in [false, true] {
             let arm = Arm.transfer(isExtended: isExtended, episodes: 64, adaptation: 32, traces: [], seed: 1)
@@ -267,7 +267,7 @@ private func curriculum() -> ClusterCurriculum {
 
     @Test func rulesAreCalibratedToTheirBudgets() {
         var scenario = Scenario(
-            applications: Array(SyntheticApplication.validation.prefix(1)), sources: [.generated(name: "generated")],
+            applications: Array(SyntheticApplication.validation.prefix(1)), sources: [.generated(.drawn)],
             seed: 5)
         scenario.windows = 1
         scenario.steps = 60

@@ -54,6 +54,39 @@ struct PolicyTests {
         #expect(large.isFinite && large.largestNumber(within: 4) > 1e30)
     }
 
+    /// What the embedding adds to the first layers is in the biases then: the same logits and value, step after step.
+    @Test(arguments: [0, 3]) func boundToItsEmbeddingItDecidesAsBefore(recurrent: Int) {
+        let shape = PolicyShape(
+            observationSize: 4, embeddingSize: 2, recurrentSize: recurrent, hidden: [8, 5], heads: [3, 2], noOps: [1, 0])
+        let policy = Policy(shape: shape, seed: 3)
+        let bound = policy.bound(to: [0.1, 0.2])
+        #expect(bound.shape.embeddingSize == 0 && bound.shape.recurrentSize == recurrent && bound.bound(to: [1, 1]) === bound)
+        var generator = RandomGenerator(seed: 3)
+        var memories = [shape.emptyMemory(), bound.shape.emptyMemory()]
+        let scratches = [policy.makeScratch(), bound.makeScratch()]
+        for _ in 0..<20 {
+            let observation = (0..<4).map { _ in generator.normal() }
+            for (index, policy) in [policy, bound].enumerated() {
+                let embedding: [Float] = index == 0 ? [0.1, 0.2] : []
+                observation.withUnsafeBufferPointer { observation in
+                    embedding.withUnsafeBufferPointer { embedding in
+                        memories[index].withUnsafeMutableBufferPointer {
+                            policy.decide(observation: observation, embedding: embedding, memory: $0, scratch: scratches[index])
+                        }
+                    }
+                }
+            }
+            #expect(abs(scratches[0].value - scratches[1].value) < 1e-5)
+            for index in 0..<shape.actionCount {
+                #expect(abs(scratches[0].logits.pointer[index] - scratches[1].logits.pointer[index]) < 1e-5)
+            }
+        }
+        #expect(zip(memories[0], memories[1]).allSatisfy { abs($0 - $1) < 1e-5 })
+        // Another workload is decided for otherwise; an unknown one as zeros.
+        #expect(policy.bound(to: [1, 1]).parameters != bound.parameters)
+        #expect(policy.bound(to: []).parameters == policy.bound(to: [0, 0]).parameters)
+    }
+
     @Test func decidingAllocatesNothing() {
         let policy = Policy(shape: shape, seed: 1)
         let scratch = policy.makeScratch()

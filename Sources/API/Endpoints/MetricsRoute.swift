@@ -22,6 +22,9 @@ enum MetricsRoute {
 
     private static func text(_ api: APIContext) -> String {
         var page = MetricsPage()
+        page.family("aware_base_policy_info", "gauge", "The base policy and the encoder of workloads that all applications share.")
+        page.sample(
+            "aware_base_policy_info", [("encoder", api.shared.encoderVersion), ("policy", api.shared.policyVersion)], 1)
         page.gauge("aware_applications", "Applications that are hosted.", Double(api.registry.count))
         let agents = api.registry.agents(before: .max, limit: .max)
         let named = agents.prefix(applicationsMax)

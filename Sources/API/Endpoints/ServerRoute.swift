@@ -1,4 +1,4 @@
-// GET /v1/server: how the server itself is, in four figures. /metrics has all of them.
+// GET /v1/server: how the server itself is, in a few figures. /metrics has all of them.
 
 import Operations
 import Agents
@@ -13,6 +13,8 @@ enum ServerRoute {
                 json.member("trainingBacklog", api.trainer.backlog)
                 json.member("databaseBytes", Disk.bytes(of: api.store.path) + Disk.bytes(of: api.store.path + "-wal"))
                 json.member("diskFreeBytes", Disk.free(at: api.store.path))
+                json.member("basePolicy", api.shared.policyVersion)
+                json.member("encoder", api.shared.encoderVersion)
             }
             response.contentType = .json
             response.body(json.bytes)

@@ -122,6 +122,8 @@ public protocol EpisodeStore: Sendable {
     func decisions(of episode: EpisodeSummary) throws -> [Decision]
     func trainerState(of application: Int64) throws -> StoredTrainer?
     func model(of application: Int64, version: Int) throws -> ModelVersion?
+    /// The number under which a version's weights are stored: equal weights have the same, and it is never used for others.
+    func weightsNumber(of application: Int64, version: Int) throws -> Int64?
     func commit(_ training: TrainingCommit) throws
     /// The newest `limit` steps of other controllers, oldest first.
     func externalTransitions(of application: Int64, limit: Int) throws -> [ExternalTransition]

@@ -76,6 +76,9 @@ public final class EmbeddingIndex: Sendable {
     /// Version of the encoder in use, `nil` without one.
     public var encoderVersion: Int? { encoder?.version }
 
+    /// Length of an embedding, 0 without an encoder.
+    public var size: Int { encoder?.encoder.embeddingSize ?? 0 }
+
     /// The embedding of an application; `nil` before its first episodes were encoded.
     public func embedding(of application: Int64) -> WorkloadEmbedding? {
         entries.withLock { $0[application]?.embedding }

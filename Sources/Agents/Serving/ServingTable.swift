@@ -102,22 +102,33 @@ public final class ServingTable: Sendable {
 
 /// Equal policies once, whoever made them: one that its owner gave to a hundred thousand applications would be 12 GB.
 private struct SharedPolicies {
-    private struct Weak { weak var policy: Policy? }
-
-    private var byFingerprint: [Int: Weak] = [:]
-    private var sweepAt = 64
+    private var byFingerprint = PoliciesInUse<Int>()
 
     mutating func shared(_ policy: Policy) -> Policy {
         // Whatever training changes, it changes in the first weights, too.
         let fingerprint = policy.parameters.prefix(256).hashValue
-        if let known = byFingerprint[fingerprint]?.policy {
+        if let known = byFingerprint[fingerprint] {
             return known.shape == policy.shape && known.parameters == policy.parameters ? known : policy
         }
-        byFingerprint[fingerprint] = Weak(policy: policy)
-        if byFingerprint.count > sweepAt {
-            byFingerprint = byFingerprint.filter { $0.value.policy != nil }
-            sweepAt = 2 * byFingerprint.count + 64
-        }
+        byFingerprint[fingerprint] = policy
         return policy
+    }
+}
+
+/// Policies for as long as somebody holds them.
+struct PoliciesInUse<Key: Hashable & Sendable> {
+    private struct Weak { weak var policy: Policy? }
+
+    private var table: [Key: Weak] = [:]
+    private var sweepAt = 64
+
+    subscript(key: Key) -> Policy? {
+        get { table[key]?.policy }
+        set {
+            table[key] = newValue.map(Weak.init)
+            guard table.count > sweepAt else { return }
+            table = table.filter { $0.value.policy != nil }
+            sweepAt = 2 * table.count + 64
+        }
     }
 }

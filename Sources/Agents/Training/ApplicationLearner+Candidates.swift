@@ -53,6 +53,7 @@ extension ApplicationLearner {
         guard rulesInStage >= first, (rulesInStage - first).isMultiple(of: Self.episodesBetweenReviews) else { return }
         let record = try record(source)
         guard CandidateEvaluator.isEnough(record.steps.count, source.profile) else { return }
+        if try hasNewBase(source) { baseVersion = nil }
         guard !agreement.isPoor, let judge = judge(record, source.profile, seed) else {
             return try goOnTrial(source, &progress)
         }
@@ -158,6 +159,12 @@ extension ApplicationLearner {
         progress.judgements.append(Judgement(candidate: version, acting: acting, reason: .unjudged, figures: [:]))
     }
 
+    /// Whether the base policy is another one than the version that was made of it: aware was updated, or was told of another.
+    private func hasNewBase(_ source: LearningSource) throws -> Bool {
+        guard let base = source.base, let baseVersion, let known = try source.policy(version: baseVersion) else { return false }
+        return known.shape != base.shape || known.parameters != base.parameters
+    }
+
     private func readyCandidates(_ source: LearningSource) throws -> [Candidate] {
         var candidates: [Candidate] = []
         // A base policy that was demoted without a change of workload would only come back to be demoted again.
@@ -191,17 +198,21 @@ extension ApplicationLearner {
     private static let practiceRecord = 1_000
 
     /// Once a day the serving policy practises on in the fitted simulator, and what comes of it takes its place if it is judged
-    /// clearly better; on probation, like every new version.
+    /// clearly better; on probation, like every new version. So does a base policy that is new to it.
     /// - Parameter verdict: what the judge says of the serving policy.
     /// - Returns: what he says of the new one; `nil` when the serving policy stays.
     mutating func improved(
         on verdict: CandidateEvaluator.PairedComparison, _ judge: CandidateEvaluator, _ source: LearningSource, seed: UInt64,
         _ progress: inout Progress
     ) throws -> CandidateEvaluator.PairedComparison? {
-        guard source.dailyPractice > 0 else { return nil }
-        let practised = practised(source.dailyPractice, judge, source, seed)
+        var candidates: [Candidate] = []
+        if let base = source.base, try hasNewBase(source) {
+            candidates.append(Candidate(policy: base, version: 0, isReady: true, diagnostics: ["base": 1]))
+        }
+        if source.dailyPractice > 0 { candidates.append(practised(source.dailyPractice, judge, source, seed)) }
         guard !source.isStopping() else { return nil }
-        let (candidate, judged) = tuned(practised, judge, source.profile)
+        let tried = candidates.map { tuned($0, judge, source.profile) }
+        guard let (candidate, judged) = tried.max(by: { $0.1.difference < $1.1.difference }) else { return nil }
         let margin = max(RulesCalibrator.gainMin, verdict.standardError)
         guard judged.keepsTheService, judged.difference > verdict.difference + margin else { return nil }
         let acting = version

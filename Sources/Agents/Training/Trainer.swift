@@ -22,9 +22,13 @@ public final class Trainer: Sendable {
     private let threads: Int
     /// CPU that learning on may take of an application that is served, in milliseconds an hour.
     private let budget: Double
+    /// Whether what serves the nearest workloads is a candidate of a new application.
+    private let asksNeighbours: Bool
     private let log: Logger
     /// The threads that are at work.
     private let running = DispatchGroup()
+    /// Policies in use by the number of their weights: most applications act by the same, which is not read for each.
+    private let policies = Mutex(PoliciesInUse<Int64>())
     private let learners = Mutex<[Int64: ApplicationLearner]>([:])
     /// Last episode of every application that training has dealt with.
     private let progress = Mutex<[Int64: Int]>([:])
@@ -39,8 +43,9 @@ public final class Trainer: Sendable {
     /// - Parameter encoder: what embeds applications; without one they have no embedding.
     public init(
         store: any EpisodeStore, table: ServingTable, base: Policy?, encoder: WorkloadEncoder? = nil, threads: Int,
-        budget: Double = 50, seed: UInt64, log: Logger = .silent
+        budget: Double = 50, asksNeighbours: Bool = false, seed: UInt64, log: Logger = .silent
     ) {
+        self.asksNeighbours = asksNeighbours
         self.base = base
         baseWeights = base?.encode()
         embeddings = EmbeddingIndex(encoder: encoder)
@@ -185,9 +190,12 @@ public final class Trainer: Sendable {
 
     private func learner(decoding saved: StoredTrainer, of agent: Agent) throws -> ApplicationLearner {
         try ApplicationLearner(decoding: saved, base: base(for: agent), seed: seed(of: agent)) { version in
+            guard let number = try store.weightsNumber(of: agent.id, version: version) else { return nil }
+            if let known = policies.withLock({ $0[number] }) { return known }
             guard let weights = try store.model(of: agent.id, version: version)?.weights else { return nil }
-            // Most applications act by the base policy: it is not decoded for each.
-            return weights == baseWeights ? base : try Policy(decoding: weights)
+            let policy = try weights == baseWeights ? base : Policy(decoding: weights)
+            policies.withLock { $0[number] = policy }
+            return policy
         }
     }
 
@@ -209,7 +217,7 @@ public final class Trainer: Sendable {
         LearningSource(
             application: agent.id, profile: profile, base: base(for: agent), store: store,
             budget: budget, isStopping: { [queue] in queue.isClosed },
-            neighbours: { [self] in profile.meta ? neighbours(of: agent) : [] })
+            neighbours: { [self] in asksNeighbours && profile.meta ? neighbours(of: agent) : [] })
     }
 
     private static let neighboursMax = 2
@@ -228,10 +236,12 @@ public final class Trainer: Sendable {
         return Array(found.prefix(Self.neighboursMax))
     }
 
-    /// The base policy acts where it may, and where the application's learner could go on from it.
+    /// The base policy acts where it may, and where the application's learner could go on from it. One that reads an embedding
+    /// gets the application's: another embedding makes another candidate of it, and a version keeps the one that it was made with.
     private func base(for agent: Agent) -> Policy? {
         let profile = agent.profile
-        return profile.meta && (profile.algorithm.hasMemory || profile.algorithm == .rules) ? base : nil
+        guard let base, profile.meta, profile.algorithm.hasMemory || profile.algorithm == .rules else { return nil }
+        return base.bound(to: embeddings.embedding(of: agent.id)?.vector ?? [])
     }
 
     private func seed(of agent: Agent) -> UInt64 { (agent.origin ?? Origin(number: agent.id, seed: seed)).learning }

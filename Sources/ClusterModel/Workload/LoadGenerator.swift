@@ -58,6 +58,23 @@ public struct LoadGenerator: Sendable {
         }
     }
 
+    /// Whether streams have bursts, which are over within a minute: for training on one kind and testing on the other.
+    public enum Bursts: String, Sendable, CaseIterable {
+        /// In half of the streams, as `Options` draws them.
+        case drawn
+        case none
+        /// In every stream, 5 to 30 an hour.
+        case always
+
+        public func apply(to options: inout Options, using random: inout SimulationRandom) {
+            switch self {
+            case .drawn: break
+            case .none: options.burstsPerHour = 0
+            case .always: options.burstsPerHour = random.uniform(5...30)
+            }
+        }
+    }
+
     public let options: Options
     /// Whether the metrics of the last sub-step reach the recommender.
     public private(set) var metricsAvailable = true
@@ -136,10 +153,12 @@ public struct LoadGenerator: Sendable {
 
     /// A window of `steps` decision steps of a new stream.
     public static func window(
-        steps: Int, seed: UInt64, options: Options? = nil, subStepsPerStep: Int = 12
+        steps: Int, seed: UInt64, options: Options? = nil, bursts: Bursts = .drawn, subStepsPerStep: Int = 12
     ) -> [Double] {
         var random = SimulationRandom(seed: seed)
-        var generator = LoadGenerator(options: options ?? .random(using: &random), seed: random.next())
+        var options = options ?? .random(using: &random)
+        bursts.apply(to: &options, using: &random)
+        var generator = LoadGenerator(options: options, seed: random.next())
         return (0..<steps * subStepsPerStep).map { _ in generator.next() }
     }
 }

@@ -8,12 +8,14 @@ import Scaling
 public enum LoadSource: Sendable {
     case trace(LoadTrace)
     /// Generated, with ingredients drawn for every window.
-    case generated(name: String)
+    case generated(LoadGenerator.Bursts)
 
     public var name: String {
         switch self {
         case .trace(let trace): trace.name
-        case .generated(let name): name
+        case .generated(.drawn): "generated"
+        case .generated(.none): "generated without bursts"
+        case .generated(.always): "generated with bursts"
         }
     }
 }
@@ -104,8 +106,8 @@ public struct Scenario: Sendable {
         switch source {
         case .trace(let trace):
             return trace.windows(count: windows, steps: total, seed: random.next(), part: part.range)
-        case .generated:
-            return (0..<windows).map { _ in LoadGenerator.window(steps: total, seed: random.next()) }
+        case .generated(let bursts):
+            return (0..<windows).map { _ in LoadGenerator.window(steps: total, seed: random.next(), bursts: bursts) }
         }
     }
 }

@@ -86,7 +86,7 @@ public final class ExperimentContext: Sendable {
     let unseen: [SyntheticApplication]
 
     /// Where the loads of experiments come from.
-    var sources: [LoadSource] { traces.map(LoadSource.trace) + [.generated(name: "generated")] }
+    var sources: [LoadSource] { traces.map(LoadSource.trace) + [.generated(.drawn)] }
 
     /// `body` of 0..<count, in order, computed side by side.
     /// - Throws: what the first unit that failed threw.

@@ -118,7 +118,7 @@ struct LifeStudy: Sendable {
     /// A trace that is long enough, or a generated load, application by application.
     private static func source(_ context: ExperimentContext, _ index: Int, steps: Int) -> LoadSource {
         let long = context.traces.filter { $0.subStepCount >= (steps + 1) * subSteps }.map(LoadSource.trace)
-        let sources = long + [.generated(name: "generated")]
+        let sources = long + [.generated(.drawn)]
         return sources[index % sources.count]
     }
 

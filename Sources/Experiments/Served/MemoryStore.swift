@@ -36,6 +36,7 @@ final class MemoryStore: EpisodeStore {
 
     func trainerState(of application: Int64) -> StoredTrainer? { contents.withLock { $0.trainer } }
     func model(of application: Int64, version: Int) -> ModelVersion? { contents.withLock { $0.models[version] } }
+    func weightsNumber(of application: Int64, version: Int) -> Int64? { contents.withLock { $0.models[version] == nil ? nil : Int64(version) } }
     func externalTransitions(of application: Int64, limit: Int) -> [ExternalTransition] {
         contents.withLock { $0.external.suffix(limit) }
     }

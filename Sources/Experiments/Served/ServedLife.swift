@@ -38,7 +38,8 @@ final class ServedLife {
     let agent: Agent
     let store = MemoryStore()
     let table = ServingTable()
-    let trainer: Trainer
+    private(set) var trainer: Trainer
+    private let seed: UInt64
     private(set) var episodes: [Episode] = []
     private var loads: () -> [Double]
     private var scale = 1.0
@@ -87,6 +88,7 @@ final class ServedLife {
         loads: @escaping () -> [Double]
     ) throws {
         self.loads = loads
+        self.seed = seed
         trainer = Trainer(store: store, table: table, base: base, threads: 1, seed: seed)
         agent = Agent(id: 1, name: "shop-web", created: 0, profile: profile, revision: 1, seed: seed)
         try agent.restore(state: nil, decisions: [], policy: nil)
@@ -119,6 +121,12 @@ final class ServedLife {
         rules.seat.cluster.service = rules.seat.cluster.service.applying(update)
         if let service = held?.seat.cluster.service { held?.seat.cluster.service = service.applying(update) }
         scale *= update.load
+    }
+
+    /// The server is started again, by a version of aware that ships another base policy.
+    func restart(base: Policy?) throws {
+        trainer = Trainer(store: store, table: table, base: base, threads: 1, seed: seed)
+        _ = try trainer.restore(agent)
     }
 
     /// Gives the trainer an order and has it carried out.

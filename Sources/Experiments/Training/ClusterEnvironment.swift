@@ -16,6 +16,8 @@ public struct ClusterCurriculum: Sendable {
     public var generatedShare = 0.6
     /// Share of the stays with generated load that have surges in any case.
     public var surgeShare = 0.3
+    /// Whether generated load has bursts.
+    public var bursts = LoadGenerator.Bursts.drawn
     /// Share of those with a day of 24 hours, whose past the policy knows.
     public var seasonShare = 0.4
     /// Decision steps that an application is stayed with before the next one comes.

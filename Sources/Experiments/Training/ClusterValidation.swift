@@ -55,7 +55,7 @@ public struct ClusterValidation: Sendable {
     ) {
         func scenario(_ applications: [SyntheticApplication], _ resize: Profile.Resize, steps: Int) -> Scenario {
             var scenario = Scenario(
-                applications: applications, sources: traces.map { .trace($0) } + [.generated(name: "generated")],
+                applications: applications, sources: traces.map { .trace($0) } + [.generated(.drawn)],
                 seed: 77)
             scenario.windows = windows
             scenario.steps = steps

@@ -27,6 +27,7 @@ struct TrainingLoad {
     ) -> TrainingLoad {
         var options = LoadGenerator.Options.random(using: &random)
         if random.uniform() < curriculum.surgeShare { options = .surging(using: &random) }
+        curriculum.bursts.apply(to: &options, using: &random)
         var past: [Double] = []
         let isSeasonal = random.uniform() < curriculum.seasonShare
         if isSeasonal {

@@ -20,23 +20,34 @@ extension ApplicationService {
         return model
     }
 
-    /// A version with weights from outside; it is stored with the command that adopts it.
-    /// - Throws: `notFound` for a number that is none, `invalid` for weights that are never served.
+    /// A version with weights from outside; it is stored with the command that adopts it. A policy that reads an embedding is
+    /// bound to the application's.
+    /// - Throws: `notFound` for a number that is none, `invalid` for weights that are never served, `conflict` when there is no
+    ///   embedding yet.
     public func imported(
         _ weights: [UInt8], as text: String, of agent: Agent, by action: OperatorAction
     ) throws -> ModelVersion {
         guard let version = Int(text), (1...1_000_000_000).contains(version) else {
             throw OperationError(.notFound, "\"\(text.prefix(20))\" is no version: a whole number from 1 is.")
         }
-        _ = try Self.policy(of: weights)
+        let policy = try Self.policy(of: weights, embeddingSize: trainer.embeddings.size)
+        var weights = weights
+        if policy.shape.embeddingSize > 0 {
+            guard let embedding = trainer.embeddings.embedding(of: agent.id) else {
+                throw OperationError(
+                    .conflict, "The policy reads an embedding, and \(agent.name) has none yet: it comes with its first finished episodes.")
+            }
+            weights = policy.bound(to: embedding.vector).encode()
+        }
         return ModelVersion(
             application: agent.id, version: version, parent: 0, created: action.time, algorithm: "import",
             episode: trainer.trainedEpisode(of: agent.id), diagnostics: [:], weights: weights)
     }
 
     /// A policy that fits the state and the actions of this server.
+    /// - Parameter embeddingSize: the embedding that it may read; 0: none.
     /// - Throws: `invalid`.
-    public static func policy(of weights: [UInt8]) throws(OperationError) -> Policy {
+    public static func policy(of weights: [UInt8], embeddingSize: Int = 0) throws(OperationError) -> Policy {
         let policy: Policy
         do {
             policy = try Policy(decoding: weights)
@@ -44,11 +55,11 @@ extension ApplicationService {
             throw invalid(
                 "These are not the weights of a policy: \(error).", "weights", "Expected is what GET .../weights gives.")
         }
-        guard policy.shape.observationSize == StateEncoder.count, policy.shape.embeddingSize == 0,
+        guard policy.shape.observationSize == StateEncoder.count, [0, embeddingSize].contains(policy.shape.embeddingSize),
             policy.shape.heads == ActionSpace.standard.headSizes
         else {
             throw invalid(
-                "The policy is for \(policy.shape.observationSize) features and heads \(policy.shape.heads); this server has \(StateEncoder.count) and \(ActionSpace.standard.headSizes).",
+                "The policy is for \(policy.shape.observationSize) features, an embedding of \(policy.shape.embeddingSize) and heads \(policy.shape.heads); this server has \(StateEncoder.count), 0 or \(embeddingSize), and \(ActionSpace.standard.headSizes).",
                 "shape", "The weights belong to another state or action space.")
         }
         guard policy.parameters.count <= parametersMax, policy.parameters.allSatisfy(\.isFinite) else {
