@@ -20,23 +20,23 @@ public struct Adam: Sendable, Hashable {
     }
 
     public var options: Options
-    /// Decaying mean of the gradients.
-    public private(set) var mean: [Float]
-    /// Decaying mean of their squares.
-    public private(set) var square: [Float]
-    public private(set) var steps: Int
+    public let count: Int
+    /// Decaying mean of the gradients; empty before the first step: most learners of a server wait for theirs.
+    public private(set) var mean: [Float] = []
+    /// Decaying mean of their squares; empty before the first step.
+    public private(set) var square: [Float] = []
+    public private(set) var steps = 0
 
     public init(count: Int, options: Options = Options()) {
         self.options = options
-        mean = [Float](repeating: 0, count: count)
-        square = [Float](repeating: 0, count: count)
-        steps = 0
+        self.count = count
     }
 
     /// Continues where a saved optimiser stood; nil when the parts do not belong together.
     public init?(mean: [Float], square: [Float], steps: Int, options: Options = Options()) {
         guard mean.count == square.count, steps >= 0 else { return nil }
         self.options = options
+        count = mean.count
         self.mean = mean
         self.square = square
         self.steps = steps
@@ -46,7 +46,11 @@ public struct Adam: Sendable, Hashable {
     public mutating func update(
         _ parameters: inout [Float], gradients: UnsafePointer<Float>, rate: Float, scale: Float = 1
     ) {
-        precondition(parameters.count == mean.count, "the optimiser was made for \(mean.count) parameters")
+        precondition(parameters.count == count, "the optimiser was made for \(count) parameters")
+        if mean.count != count {
+            mean = [Float](repeating: 0, count: count)
+            square = mean
+        }
         steps += 1
         let (beta1, beta2, epsilon) = (options.beta1, options.beta2, options.epsilon)
         // In double precision: 1 - 0.999^t would lose half of its digits otherwise.
@@ -54,7 +58,7 @@ public struct Adam: Sendable, Hashable {
         let correction2 = 1 - power(Double(beta2), steps)
         let step = Float(Double(rate) / correction1)
         let root = Float(1 / correction2.squareRoot())
-        let count = parameters.count
+        let count = count
         parameters.withUnsafeMutableBufferPointer { parameterBuffer in
             mean.withUnsafeMutableBufferPointer { meanBuffer in
                 square.withUnsafeMutableBufferPointer { squareBuffer in

@@ -36,6 +36,13 @@ public struct ParameterBuffer: Sendable {
         values = [Float](repeating: 0, count: layout.count)
     }
 
+    /// - Precondition: as many values as the layout has.
+    public init(layout: ParameterLayout, values: [Float]) {
+        precondition(values.count == layout.count, "the layout has \(layout.count) values")
+        self.layout = layout
+        self.values = values
+    }
+
     /// The values of one tensor; empty when there is none of that name.
     public subscript(name: String) -> ArraySlice<Float> {
         get { layout[name].map { values[$0] } ?? [] }

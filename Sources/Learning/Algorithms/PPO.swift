@@ -156,8 +156,7 @@ public struct PPO: Sendable {
     /// Starts from a trained policy, with a fresh optimiser and schedule: fine-tuning.
     public init(policy: Policy, options: Options = Options(), seed: UInt64) {
         let network = ActorCritic(policy.shape)
-        var parameters = ParameterBuffer(layout: network.layout)
-        parameters.values = policy.parameters
+        let parameters = ParameterBuffer(layout: network.layout, values: policy.parameters)
         self.init(
             parameters: parameters, network: network, options: options,
             optimizer: Adam(count: network.layout.count, options: .init(epsilon: options.adamEpsilon)),

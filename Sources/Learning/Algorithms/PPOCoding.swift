@@ -33,11 +33,10 @@ extension PPO {
             let options = try Options(from: &reader)
             guard let updates = Int(exactly: try reader.integer(UInt64.self)) else { throw CodingFailure.damaged }
             let network = ActorCritic(shape)
-            var parameters = ParameterBuffer(layout: network.layout)
             let written = try reader.floats()
             let values = written.isEmpty ? weights?.parameters ?? [] : written
             guard values.count == network.layout.count else { throw CodingFailure.wrongSize }
-            parameters.values = values
+            let parameters = ParameterBuffer(layout: network.layout, values: values)
             let optimizer = try Adam(
                 from: &reader, count: network.layout.count, options: .init(epsilon: options.adamEpsilon))
             let generator = try RandomGenerator(from: &reader)
