@@ -71,7 +71,7 @@ import Testing
     /// aware is updated and ships a better base policy: applications that act by the old one get it as a candidate, as a version
     /// of its own. What was served under the old number stays what it was.
     @Test func aNewBasePolicyIsAVersionOfItsOwn() throws {
-        let shipped = try Policy(decoding: BasePolicy.bytes)
+        let shipped = try Policy(decoding: BasePolicy.bytes).restrained(by: 8)
         let sluggish = shipped.restrained(by: 26)
         let life = try ServedLife(Self.application, profile: Self.application.profile, base: sluggish, seed: 1)
         #expect(try life.live(atMost: 45) { $0.stage == .serving } != nil, "\(life.events.map(ServedLife.line))")

@@ -10,7 +10,7 @@ extension ClusterTrainer.Options {
         var options = ClusterTrainer.Options()
         options.episodes = 83_200
         options.ppo.discount = 0.93
-        options.restraint = 12
+        options.restraint = 16
         return options
     }
 }
