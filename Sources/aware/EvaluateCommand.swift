@@ -94,6 +94,9 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "Outages of metrics an hour in test windows, five minutes long on average.")
     var outages = 0.0
 
+    @Option(help: "What nobody is told: latency, kills, or requests (latency, rate, throughput and preservation).")
+    var missing: MissingFields?
+
     @Option(help: "File that results are kept in; a run with the same settings goes on where another stopped.")
     var results: String?
 
@@ -222,6 +225,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         scenario.dynamics.metricsLagSteps = lag
         scenario.update = WorkloadUpdate.all.first { $0.name == update }
         scenario.outagesPerHour = outages
+        scenario.missing = missing
         return scenario
     }
 
@@ -260,6 +264,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 
 extension Profile.Resize: ExpressibleByArgument {}
 extension LoadGenerator.Bursts: ExpressibleByArgument {}
+extension MissingFields: ExpressibleByArgument {}
 
 extension Scenario {
     /// The recorded loads among the sources.

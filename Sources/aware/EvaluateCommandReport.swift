@@ -48,6 +48,7 @@ struct EvaluationTable {
                 + "resize \(scenario.dynamics.resize.rawValue), level "
                 + (scenario.fixedLevel.map { "\($0)" } ?? "log-uniform 0.15...0.9") + " of capacity"
                 + (scenario.dynamics.metricsLagSteps > 1 ? ", metrics two steps behind" : "")
+                + (scenario.missing.map { ", without \($0.rawValue)" } ?? "")
                 + (scenario.update.map { ", \($0.name) after a third" } ?? "")
                 + (scenario.outagesPerHour > 0 ? ", \(scenario.outagesPerHour) outages of metrics an hour." : "."),
             "calibration swept \(CalibrationGrid.summary), on training windows.",

@@ -188,7 +188,7 @@ final class EvaluationRun: Sendable {
             "level \(scenario.fixedLevel.map { "\($0)" } ?? "drawn")", "resize \(scenario.dynamics.resize.rawValue)",
             "sources \(scenario.sources.map(\.name).joined(separator: "+"))",
             "lag \(scenario.dynamics.metricsLagSteps)", "update \(scenario.update?.name ?? "none")",
-            "outages \(scenario.outagesPerHour)", "model 3",
+            "outages \(scenario.outagesPerHour)", "missing \(scenario.missing?.rawValue ?? "nothing")", "model 3",
         ].joined(separator: ", ")
     }
 

@@ -170,6 +170,26 @@ private func observation(replicas: Int, cpu: Double, latency: Double) -> Observa
         #expect(plan.trials(application: 0, part: .test)[0].run(&other) == result)
     }
 
+    @Test(arguments: MissingFields.allCases) func whatNobodySendsNobodySees(_ missing: MissingFields) {
+        var plan = scenario()
+        plan.missing = missing
+        struct Watcher: Controller {
+            var seen: [Observation] = []
+            mutating func decide(_ observation: Observation, current: Allocation) -> Allocation {
+                seen.append(observation)
+                return current
+            }
+        }
+        for part in [Scenario.Part.training, .test] {
+            var watcher = Watcher()
+            _ = plan.trials(application: 0, part: part)[0].run(&watcher)
+            #expect(watcher.seen.count > 50)
+            #expect(watcher.seen.allSatisfy { ($0.latencySeconds == nil) == (missing != .kills) })
+            #expect(watcher.seen.allSatisfy { ($0.oomKills == nil) == (missing == .kills) })
+            #expect(watcher.seen.allSatisfy { ($0.requestRate == nil) == (missing == .requests) && $0.cpuUtilization != nil })
+        }
+    }
+
     @Test func warmUpIsNotCounted() {
         let trial = scenario().trials(application: 0, part: .test)[0]
         var controller = StaticController(trial.initial)

@@ -41,6 +41,8 @@ public struct Scenario: Sendable {
     public var update: WorkloadUpdate?
     /// Outages of metrics an hour in test windows; each lasts five minutes on average.
     public var outagesPerHour = 0.0
+    /// What no controller is told, in training windows and in test windows.
+    public var missing: MissingFields?
     public var seed: UInt64
 
     public init(applications: [SyntheticApplication], sources: [LoadSource], seed: UInt64) {
@@ -76,6 +78,7 @@ public struct Scenario: Sendable {
                     application: application, profile: profile, dynamics: dynamics,
                     load: LoadLevel.scale(shape, to: fixedLevel ?? level, of: capacity),
                     warmUpSteps: warmUpSteps, seed: random.next(), source: source.name)
+                trial.missing = missing
                 if part == .test {
                     if let update { trial = trial.changing(update, at: warmUpSteps + steps / 3) }
                     trial.silentSteps = outages(of: trial)

@@ -19,6 +19,8 @@ public struct Trial: Sendable {
     public private(set) var update: (change: WorkloadUpdate, step: Int)?
     /// Decision steps whose metrics do not reach the controller.
     public var silentSteps: Set<Int> = []
+    /// What the controller is never told.
+    public var missing: MissingFields?
 
     public init(
         application: SyntheticApplication, profile: Profile? = nil, dynamics: ClusterDynamics = ClusterDynamics(),
@@ -74,7 +76,7 @@ public struct Trial: Sendable {
             if var clairvoyant = controller as? any Clairvoyant {
                 desired = clairvoyant.decide(cluster: cluster, future: future)
             } else if let outcome {
-                desired = controller.decide(outcome.observation, current: cluster.allocation)
+                desired = controller.decide(missing?.absent(from: outcome.observation) ?? outcome.observation, current: cluster.allocation)
             }
             let before = cluster.allocation.replicas
             let new = cluster.step(desired: desired, load: future.prefix(subStepsPerStep))
@@ -91,6 +93,26 @@ public struct Trial: Sendable {
         }
         if let outcome { controller.finish(outcome.observation, current: cluster.allocation) }
         return result
+    }
+}
+
+/// Fields that a team does not send: nobody measures them, or they cannot be had.
+public enum MissingFields: String, Sendable, CaseIterable {
+    /// The percentile of the latency.
+    case latency
+    case kills
+    /// All that only the application itself can tell: what is left is what cAdvisor and kube-state-metrics give.
+    case requests
+
+    public func absent(from observation: Observation) -> Observation {
+        var observation = observation
+        switch self {
+        case .latency: observation.latencySeconds = nil
+        case .kills: observation.oomKills = nil
+        case .requests:
+            (observation.latencySeconds, observation.requestRate, observation.throughput, observation.sloPreservation) = (nil, nil, nil, nil)
+        }
+        return observation
     }
 }
 
