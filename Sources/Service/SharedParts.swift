@@ -50,11 +50,14 @@ struct SharedParts {
         }
     }
 
+    private static let patienceSeconds = 15
+
     private static func fetched(_ server: String, folder: String, tokenFile: String?, log: Logger) throws -> SharedParts {
         let files = ["policy", "encoder"].map { URL(fileURLWithPath: folder).appendingPathComponent("base.\($0)") }
         let parts: SharedParts
         do {
-            let reader = ServerReader(base: server, tokenFile: tokenFile)
+            // A start must not hang on a server that does: there is a copy.
+            let reader = ServerReader(base: server, tokenFile: tokenFile, patienceSeconds: patienceSeconds)
             parts = try SharedParts(policy: try reader.bytes("/v1/base/policy"), encoder: try reader.bytes("/v1/base/encoder"))
         } catch {
             guard files.allSatisfy({ FileManager.default.fileExists(atPath: $0.path) }) else { throw error }

@@ -7,14 +7,16 @@ public final class ServerReader {
     /// For what may be long, and take long.
     private let patient: AwareClient
 
-    /// - Parameter tokenFile: a token in it is sent along; `nil` sends none.
-    public init(base: String, tokenFile: String?) {
+    /// - Parameters:
+    ///   - tokenFile: a token in it is sent along; `nil` sends none.
+    ///   - patienceSeconds: for what may be long.
+    public init(base: String, tokenFile: String?, patienceSeconds: Int = 600) {
         let options = HTTPOptions(base: base)
         self.base = options.base
         let credentials = { Credentials(tokenFile.map { .tokenFile($0) } ?? .none) }
         client = AwareClient(options, credentials())
         var patience = options
-        (patience.timeoutSeconds, patience.stallSeconds, patience.bodyBytesMax) = (600, 600, 1 << 30)
+        (patience.timeoutSeconds, patience.stallSeconds, patience.bodyBytesMax) = (patienceSeconds, patienceSeconds, 1 << 30)
         patient = AwareClient(patience, credentials())
     }
 
