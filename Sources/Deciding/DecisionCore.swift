@@ -52,8 +52,8 @@ public struct DecisionCore: Sendable {
     }
 
     /// Of the profile, which is large to copy.
-    public var episodeSteps: Int { profile.episodeSteps }
-    public var bill: BillObjective { profile.bill }
+    @inlinable public var episodeSteps: Int { profile.episodeSteps }
+    @inlinable public var bill: BillObjective { profile.bill }
 
     /// Replaces the profile; everything that was learned of the application stays.
     public mutating func update(_ profile: Profile) {
@@ -326,7 +326,7 @@ public struct DecisionCore: Sendable {
         answer.replicas = 0
         lastAnswer = answer
         return Settlement(
-            proposed: wanted, guarded: Guarded(allocation: answer, records: GuardRecords(), override: .hold),
+            proposed: wanted, guarded: Guarded(allocation: answer, records: [], override: .hold),
             source: .hold, reason: .autoscalingOff)
     }
 

@@ -51,7 +51,7 @@ import Testing
             response.body(
                 [
                     request.header("x-one") ?? "", request.header("X-ONE") ?? "", request.header("x-two") ?? "none",
-                    "\(request.headerCount("x-one"))", "\(request.contentTypeIs("application/json"))",
+                    "\(request.headerCount("x-one"))", "\(request.contentTypeIs(among: ["application/json"]))",
                     "\(request.query("flag", is: "true"))", request.queryItems.map(\.name).joined(separator: "&"),
                     request.authority, request.path, "\(request.method)", "\(request.route ?? -1)",
                 ].joined(separator: " "))

@@ -89,8 +89,9 @@ enum ObservationCodec {
 
     /// What Prometheus and many clients write for values that no JSON number can express.
     private static func notFinite(_ value: JSONValue) -> Double? {
-        guard let text = value.string else { return nil }
-        switch text {
+        // Quantities are texts, too, and begin with a digit: no string is made of them.
+        guard let first = value.utf8?.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else { return nil }
+        switch value.string {
         case "NaN", "nan": return .nan
         case "Inf", "+Inf", "inf", "Infinity", "+Infinity": return .infinity
         case "-Inf", "-inf", "-Infinity": return -.infinity

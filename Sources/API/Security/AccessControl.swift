@@ -116,6 +116,8 @@ public final class AccessControl: Sendable {
 
     // MARK: Browsers
 
+    private static let formTypes: TokenSet = ["text/plain", "multipart/form-data"]
+
     /// Refuses what the pages of other sites send, and bodies that a form could send.
     private func isFromHere(_ request: borrowing Request, _ response: inout Response) -> Bool {
         if request.method == .get || request.method == .head { return true }
@@ -132,7 +134,7 @@ public final class AccessControl: Sendable {
                 .forbidden, detail: "Pages of another origin (\(origin.prefix(100))) may not change anything here.")
             return false
         }
-        if request.contentTypeIs("text/plain") || request.contentTypeIs("multipart/form-data") {
+        if request.contentTypeIs(among: Self.formTypes) {
             response.problem(.unsupportedMediaType, detail: "Send the body with Content-Type: application/json.")
             return false
         }
@@ -169,7 +171,7 @@ public final class AccessControl: Sendable {
     }
 
     /// Field names by which proxies say that they speak for someone else.
-    private static let forwardingFields: [StaticString] = [
+    private static let forwardingFields: TokenSet = [
         "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-server",
         "x-forwarded-prefix", "x-real-ip", "x-client-ip", "x-original-forwarded-for", "true-client-ip", "cf-connecting-ip",
         "via",
@@ -183,8 +185,7 @@ public final class AccessControl: Sendable {
         refresh(clock())
         guard options.trustsLoopback || !hasTokens else { return false }
         guard request.isUnixSocket || !request.isHTTP10 else { return false }
-        for name in Self.forwardingFields where request.headerBytes(name) != nil { return false }
-        return true
+        return !request.hasHeader(among: Self.forwardingFields)
     }
 
     /// 401 without a hint which part was wrong.

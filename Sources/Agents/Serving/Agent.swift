@@ -8,18 +8,16 @@ import Synchronization
 /// What one thread keeps between decisions, so that deciding allocates little. Must stay on that thread.
 public struct DecisionContext {
     var cache: ServingTable.Cache
-    var scratch: PolicyScratch?
-    /// The shape that `scratch` was made for.
-    var shape: PolicyShape?
+    /// The policy that decided last, and its working memory, which serves every policy of its shape.
+    private var last: (policy: Policy, scratch: PolicyScratch)?
 
     public init(table: ServingTable) { cache = ServingTable.Cache(of: table) }
 
     mutating func scratch(for policy: Policy) -> PolicyScratch {
-        if let scratch, shape == policy.shape { return scratch }
-        let made = policy.makeScratch()
-        scratch = made
-        shape = policy.shape
-        return made
+        if let last, last.policy === policy { return last.scratch }
+        let scratch = if let last, last.policy.shape == policy.shape { last.scratch } else { policy.makeScratch() }
+        last = (policy, scratch)
+        return scratch
     }
 }
 

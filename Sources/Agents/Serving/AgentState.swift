@@ -115,7 +115,7 @@ struct AgentState: Sendable {
             controller: running.controller, exploring: isExploring && settled.source == .policy, current: perception.current,
             proposed: settled.proposed, desired: settled.guarded.allocation, reason: settled.reason,
             reward: perception.reward, policy: proposal, rules: perception.rules,
-            guards: Array(settled.guarded.records),
+            guards: settled.guarded.records,
             warnings: perception.warnings.isEmpty ? warnings : warnings + perception.warnings,
             experience: experience)
         remember(decision)

@@ -1,4 +1,4 @@
-// What the application was asked to do over the last hour: one slot a minute, in fixed space.
+// What the application was asked to do over the last hour: one slot a minute.
 
 import Base
 import Scaling
@@ -10,9 +10,9 @@ struct LoadHistory: Sendable {
     static let memorySlots = 60
 
     /// CPU demand in cores, mean over the slot.
-    private var loads = InlineArray<32, Float>(repeating: 0)
+    private var loads = [Float](repeating: 0, count: 32)
     /// Memory of one replica in MiB, maximum over the slot.
-    private var peaks = InlineArray<64, Float>(repeating: 0)
+    private var peaks = [Float](repeating: 0, count: 64)
     /// Position of the current slot in both rings.
     private var head = 0
     /// Slots with a value, the current one included; 0 when empty.
@@ -25,13 +25,13 @@ struct LoadHistory: Sendable {
     var isEmpty: Bool { filled == 0 }
 
     /// Demand `lag` slots ago; before the beginning, the oldest there is.
-    func load(_ lag: Int) -> Float { loads.span[(head &- min(lag, max(filled, 1) - 1)) & 31] }
+    func load(_ lag: Int) -> Float { loads[(head &- min(lag, max(filled, 1) - 1)) & 31] }
 
     /// Share of the memory's slots that were seen, 0...1.
     var memoryShare: Double { Double(min(filled, Self.memorySlots)) / Double(Self.memorySlots) }
 
     /// Memory peak `lag` slots ago; 0 before the beginning.
-    func peak(_ lag: Int) -> Float { lag < filled ? peaks.span[(head &- lag) & 63] : 0 }
+    func peak(_ lag: Int) -> Float { lag < filled ? peaks[(head &- lag) & 63] : 0 }
 
     /// Adds a sample; what was not measured is taken over from the slot before.
     mutating func add(load: Float?, memory: Float?, time: Double, slotSeconds: Double) {
@@ -85,7 +85,6 @@ struct LoadHistory: Sendable {
 
     /// The largest demand of ten slots, the current one included.
     var highestOfTen: Float {
-        let loads = loads.span
         var highest = loads[head & 31]
         for lag in 1..<min(max(filled, 1), 10) { highest = max(highest, loads[(head &- lag) & 31]) }
         return highest
@@ -93,8 +92,6 @@ struct LoadHistory: Sendable {
 
     /// One pass for all of it: this runs for every decision.
     func loadSummary() -> LoadSummary {
-        // A span, because an element of an array within the structure would copy all of the array first.
-        let loads = loads.span
         var newer = loads[head & 31]
         var newest = newer
         var (highest, lowest, sum) = (newer, newer, newer)
@@ -129,7 +126,6 @@ struct LoadHistory: Sendable {
 
     /// Largest memory peak of the last 10 and of the last 60 slots, in MiB.
     func highestPeaks() -> (ten: Float, sixty: Float) {
-        let peaks = peaks.span
         var highest: Float = 0
         var ten: Float = 0
         for lag in 0..<min(filled, Self.memorySlots) {
@@ -144,7 +140,6 @@ struct LoadHistory: Sendable {
         writer.write(slotStart)
         writer.write(samplesInSlot)
         writer.write(hasMemory)
-        let (loads, peaks) = (loads.span, peaks.span)
         for lag in 0..<min(filled, 32) { writer.write(loads[(head &- lag) & 31]) }
         for lag in 0..<filled { writer.write(peaks[(head &- lag) & 63]) }
     }

@@ -10,7 +10,7 @@ struct SeasonHistory: Sendable {
     private static let size = 676
 
     /// The upper half of a Float (as bfloat16): cores, the highest minute of the slot; 0 where nothing was seen.
-    private var peaks = InlineArray<676, UInt16>(repeating: 0)
+    private var peaks = [UInt16](repeating: 0, count: Self.size)
     /// Number of the current slot since 1970; `nil` when empty.
     private var slot: Int?
     /// Means of |ln(load / load one season ago)|, forgotten within about six hours; 1 when nothing is known.
@@ -51,7 +51,7 @@ struct SeasonHistory: Sendable {
     /// The highest demand of the last hour, three hours, six hours and day.
     func highest() -> (hour: Float, threeHours: Float, sixHours: Float, day: Float) {
         guard let slot else { return (0, 0, 0, 0) }
-        return peaks.span.withUnsafeBufferPointer { peaks in
+        return peaks.withUnsafeBufferPointer { peaks in
             // One behind the slot that is looked at next.
             var end = Self.index(slot) + 1
             // The bits of numbers that are not negative are in their order.
@@ -72,8 +72,6 @@ struct SeasonHistory: Sendable {
     /// Demand of the same time `back` slots ago, of the slot after it, and the highest of the three after that.
     func ago(_ back: Int) -> (now: Float, next: Float, later: Float) {
         guard let slot else { return (0, 0, 0) }
-        // A span, because an element of an array within the structure would copy all of the array first: 160 instructions.
-        let peaks = peaks.span
         func value(_ further: Int) -> Float { Self.value(peaks[Self.index(slot - back + further)]) }
         return (value(0), value(1), max(value(2), value(3)))
     }
@@ -87,7 +85,6 @@ struct SeasonHistory: Sendable {
         writer.write(Int64(slot))
         writer.write(dayError)
         writer.write(weekError)
-        let peaks = peaks.span
         var oldest = Self.size - 1
         while oldest > 0, peaks[Self.index(slot - oldest)] == 0 { oldest -= 1 }
         writer.write(UInt16(oldest + 1))

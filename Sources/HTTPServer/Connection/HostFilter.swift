@@ -2,18 +2,20 @@
 
 /// The allow-list of host names.
 struct HostFilter {
-    private let names: Set<String>
-    private let suffixes: [String]
+    /// In lower case.
+    private let names: [[UInt8]]
+    private let suffixes: [[UInt8]]
 
     init(_ patterns: [String]) {
-        names = Set(patterns.filter { !$0.hasPrefix("*.") }.map { $0.lowercased() })
-        suffixes = patterns.filter { $0.hasPrefix("*.") }.map { String($0.dropFirst().lowercased()) }
+        names = patterns.filter { !$0.hasPrefix("*.") }.map { Array($0.lowercased().utf8) }
+        suffixes = patterns.filter { $0.hasPrefix("*.") }.map { Array($0.dropFirst().lowercased().utf8) }
     }
 
     /// Whether the host of `authority` (a port is ignored) is allowed.
     func allows(_ authority: UnsafeRawBufferPointer) -> Bool {
         guard let host = Authority.host(of: authority) else { return false }
-        let name = String(decoding: host, as: UTF8.self).lowercased()
-        return names.contains(name) || suffixes.contains { name.hasSuffix($0) && name.utf8.count > $0.utf8.count }
+        func ends(in name: [UInt8]) -> Bool { zip(name.reversed(), host.reversed()).allSatisfy { $0 == lowercased($1) } }
+        return names.contains { $0.count == host.count && ends(in: $0) }
+            || suffixes.contains { $0.count < host.count && ends(in: $0) }
     }
 }

@@ -140,6 +140,12 @@ public struct Request: ~Copyable {
         headerBytes(name).map { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// Whether there is a field with one of these names.
+    public func hasHeader(among names: TokenSet) -> Bool {
+        for i in 0..<head.fieldCount where names.contains(bytes(fields[i].name)) { return true }
+        return false
+    }
+
     /// How many fields of this name there are: several Authorization fields, say, are an attempt to deceive.
     public func headerCount(_ name: StaticString) -> Int {
         var count = 0
@@ -150,11 +156,11 @@ public struct Request: ~Copyable {
     /// The host asked for, with port: the target's authority or else the Host field. Empty if there is none (HTTP/1.0).
     public var authority: String { String(decoding: bytes(head.authority), as: UTF8.self) }
 
-    /// Whether Content-Type is `type` (lower case, e.g. "application/json"), parameters such as charset disregarded.
-    public func contentTypeIs(_ type: StaticString) -> Bool {
+    /// Whether Content-Type is one of `types` (e.g. "application/json"), parameters such as charset disregarded.
+    public func contentTypeIs(among types: TokenSet) -> Bool {
         guard let value = headerBytes("content-type") else { return false }
         let end = value.firstIndex(of: UInt8(ascii: ";")) ?? value.count
-        return trimmed(UnsafeRawBufferPointer(rebasing: value[..<end])).equalsIgnoringCase(type)
+        return types.contains(trimmed(UnsafeRawBufferPointer(rebasing: value[..<end])))
     }
 
     /// Whether If-None-Match names `etag` (with its quotes) or "*": then the answer to a GET is 304. Weak comparison.

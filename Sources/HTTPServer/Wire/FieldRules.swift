@@ -30,11 +30,10 @@ enum FieldRules {
     /// section (RFC 9110 6.5.1): a request that carries one is refused.
     static func isForbiddenTrailer(_ name: UnsafeRawBufferPointer) -> Bool {
         if name.count > 12, UnsafeRawBufferPointer(rebasing: name[..<12]).equalsIgnoringCase("x-forwarded-") { return true }
-        for forbidden in forbiddenTrailers where name.equalsIgnoringCase(forbidden) { return true }
-        return false
+        return forbiddenTrailers.contains(name)
     }
 
-    private static let forbiddenTrailers: [StaticString] = [
+    private static let forbiddenTrailers: TokenSet = [
         "content-length", "transfer-encoding", "te", "connection", "keep-alive", "proxy-connection",
         "upgrade", "expect", "host", "forwarded", "via", "max-forwards", "x-real-ip", "authorization",
         "proxy-authorization", "cookie",

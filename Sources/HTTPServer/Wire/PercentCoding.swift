@@ -18,8 +18,15 @@ func percentEncodingIsValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
 /// Decodes `bytes` once. nil when the encoding is broken, when the result is not UTF-8, or when it holds a control
 /// character: such values could only be meant to deceive whoever reads them next.
 func percentDecoded(_ bytes: UnsafeRawBufferPointer, plusIsSpace: Bool) -> String? {
-    let special = bytes.contains { $0 == UInt8(ascii: "%") || (plusIsSpace && $0 == UInt8(ascii: "+")) }
-    guard special else { return String(validating: bytes, as: UTF8.self) }
+    var (isEncoded, all) = (false, UInt8(0))
+    for byte in bytes {
+        isEncoded = isEncoded || byte == UInt8(ascii: "%") || (plusIsSpace && byte == UInt8(ascii: "+"))
+        all |= byte
+    }
+    guard isEncoded else {
+        // ASCII needs no validation, which costs twice as much.
+        return all < 0x80 ? String(decoding: bytes, as: UTF8.self) : String(validating: bytes, as: UTF8.self)
+    }
     var decoded: [UInt8] = []
     decoded.reserveCapacity(bytes.count)
     var i = 0

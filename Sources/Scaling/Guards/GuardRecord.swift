@@ -82,30 +82,7 @@ public struct GuardRecord: Sendable, Equatable {
     }
 }
 
-/// The records of one decision, in order. Holds every record that can arise, without allocating.
-public struct GuardRecords: Sendable, RandomAccessCollection {
-    /// Each of the steps in `Guards.apply` writes at most one record a dimension.
-    static let capacity = 48
-
-    private var storage = InlineArray<48, GuardRecord>(
-        repeating: GuardRecord(rule: .limits, field: .replicas, before: 0, after: 0, figure: 0))
-    private var used: UInt8 = 0
-
-    public init() {}
-
-    public var startIndex: Int { 0 }
-    public var endIndex: Int { Int(used) }
-
-    public subscript(position: Int) -> GuardRecord {
-        precondition(position >= 0 && position < endIndex, "no such guard record")
-        return storage[position]
-    }
-
-    mutating func append(_ record: GuardRecord) {
-        storage[Int(used)] = record
-        used += 1
-    }
-
+extension [GuardRecord] {
     /// Whether any record is of `rule`.
     public func contains(_ rule: GuardRecord.Rule) -> Bool { contains { $0.rule == rule } }
 }

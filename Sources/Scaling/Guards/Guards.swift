@@ -70,11 +70,11 @@ public struct Guarded: Sendable {
 
     /// Always within the profile's limits.
     public var allocation: Allocation
-    public var records: GuardRecords
+    public var records: [GuardRecord]
     /// `hold` for bad data or a pause, `pin` for a pin, `rules` for the kill switch; `nil`: the proposer's own.
     public var override: Override?
 
-    public init(allocation: Allocation, records: GuardRecords, override: Override?) {
+    public init(allocation: Allocation, records: [GuardRecord], override: Override?) {
         self.allocation = allocation
         self.records = records
         self.override = override
@@ -173,7 +173,7 @@ extension Allocation {
 /// A proposal on its way through the guards.
 private struct Pass {
     var wanted: Allocation
-    var records = GuardRecords()
+    var records: [GuardRecord] = []
     var override: Guarded.Override?
 
     init(wanted: Allocation) { self.wanted = wanted }

@@ -44,8 +44,8 @@ public struct MemoryFloor: Sendable {
     /// One decision raises the limit by at most this factor without a kill.
     static let growthMax = 1.5
 
-    private var peaks = InlineArray<36, Float>(repeating: 0)
-    private var kills = InlineArray<36, Float>(repeating: 0)
+    private var peaks = [Float](repeating: 0, count: Self.days)
+    private var kills = [Float](repeating: 0, count: Self.days)
     /// The day, counted from 1970, that stands in slot `day % days`; `nil` before the first observation.
     private var day: Int?
     private var ownerLimit = 0.0
@@ -111,12 +111,7 @@ public struct MemoryFloor: Sendable {
     }
 
     /// The highest use of five weeks.
-    private var highestUse: Double {
-        let peaks = peaks.span
-        var highest: Float = 0
-        for index in peaks.indices { highest = max(highest, peaks[index]) }
-        return Double(highest)
-    }
+    private var highestUse: Double { Double(peaks.max() ?? 0) }
 
     /// MiB beyond which reports of kills are not believed to be about the limit.
     private var killedBound: Double { max(Self.killedMax * max(highestUse, ownerLimit / Self.killedMax), ownerLimit) }
@@ -129,8 +124,6 @@ public struct MemoryFloor: Sendable {
         guard let day else { return 0 }
         let margin = !reportsKills ? Self.unknownKillsMargin : reportsPeaks ? Self.margins.peak : Self.margins.mean
         let fading = reportsKills ? (margin - Self.margins.old) / Double(Self.days) : 0
-        // Spans, because an element of an array within the structure would copy all of the array first.
-        let (peaks, kills) = (peaks.span, kills.span)
         var slot = slot(day)
         var most = 0.0
         for age in 0..<Self.days {
@@ -169,9 +162,7 @@ public struct MemoryFloor: Sendable {
         writer.write(Self.version)
         writer.write(day != nil)
         writer.write(Int64(day ?? 0))
-        let (peaks, kills) = (peaks.span, kills.span)
-        for index in peaks.indices { writer.write(peaks[index]) }
-        for index in kills.indices { writer.write(kills[index]) }
+        for value in peaks + kills { writer.write(value) }
         for value in [ownerLimit, ownerSince, limit, used ?? .nan] { writer.write(value) }
         for flag in [reportsKills, reportsPeaks, isKilling] { writer.write(flag) }
     }

@@ -21,7 +21,7 @@ struct DecayingHistogram: Sendable {
 
     /// Width of the first bucket: cores or bytes.
     let firstBucket: Double
-    private var weights = InlineArray<176, Float>(repeating: 0)
+    private var weights = [Float](repeating: 0, count: Self.bucketCount)
     private var totalWeight = 0.0
     private var minBucket = Self.bucketCount - 1
     private var maxBucket = 0
@@ -30,7 +30,7 @@ struct DecayingHistogram: Sendable {
 
     init(firstBucket: Double) { self.firstBucket = firstBucket }
 
-    var isEmpty: Bool { weights.span[minBucket] < Self.epsilon }
+    var isEmpty: Bool { weights[minBucket] < Self.epsilon }
 
     func bucket(of value: Double) -> Int {
         guard value >= firstBucket else { return 0 }
@@ -68,8 +68,6 @@ struct DecayingHistogram: Sendable {
     /// The ends of the buckets in which three rising shares (0...1) of the weight are reached; zeros when empty.
     func percentiles(_ low: Double, _ middle: Double, _ high: Double) -> (low: Double, middle: Double, high: Double) {
         guard !isEmpty else { return (0, 0, 0) }
-        // A span, because an element of an array within the structure would copy all of the array first.
-        let weights = weights.span
         var bucket = minBucket
         var sum = Double(weights[bucket])
         func end(_ share: Double) -> Double {
@@ -120,7 +118,6 @@ struct DecayingHistogram: Sendable {
         writer.write(totalWeight)
         writer.write(UInt8(minBucket))
         writer.write(UInt8(maxBucket))
-        let weights = weights.span
         if minBucket <= maxBucket { for bucket in minBucket...maxBucket { writer.write(weights[bucket]) } }
     }
 
