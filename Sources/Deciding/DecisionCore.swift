@@ -174,11 +174,8 @@ public struct DecisionCore: Sendable {
 
     /// The state vector and the legal choices after `perceive`; as yet without an action.
     public func experience(_ perception: Perception) -> Experience {
-        let state = [Float](unsafeUninitializedCapacity: StateEncoder.count) { buffer, count in
-            buffer.initialize(repeating: 0)
-            encoder.write(into: buffer)
-            count = StateEncoder.count
-        }
+        var state = [Float](repeating: 0, count: StateEncoder.count)
+        state.withUnsafeMutableBufferPointer { encoder.write(into: $0) }
         return Experience(
             state: state, mask: legalChoices(perception), action: noop, logProbability: 0, value: 0,
             memory: memory)

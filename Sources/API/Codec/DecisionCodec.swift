@@ -9,12 +9,14 @@ enum DecisionCodec {
     /// - Parameter withObservation: what was observed too. Whoever asks for a decision has just sent it; whoever reads
     ///   the history has not.
     static func write(
-        _ decision: Decision, of agent: Agent, withObservation: Bool = false, to json: inout JSONWriter
+        _ decision: borrowing Decision, of agent: Agent, withObservation: Bool = false, to json: inout JSONWriter
     ) {
         json.openObject()
-        if decision.seq > 0 {
+        // Out of the decision first: a closure that reads it would copy all of it.
+        let (time, seq) = (decision.time, decision.seq)
+        if seq > 0 {
             json.member("id", capacity: DecisionID.length) {
-                DecisionID.write(time: decision.time, seq: decision.seq &- (agent.origin?.shift ?? 0), into: $0)
+                DecisionID.write(time: time, seq: seq &- (agent.origin?.shift ?? 0), into: $0)
                 return DecisionID.length
             }
         } else {
@@ -23,7 +25,7 @@ enum DecisionCodec {
         }
         if let clientID = decision.clientID { json.member("clientId", clientID) }
         json.member("application", agent.name)
-        json.member("time", capacity: Timestamp.lengthMax) { Timestamp.write(decision.time, into: $0) }
+        json.member("time", capacity: Timestamp.lengthMax) { Timestamp.write(time, into: $0) }
         json.member("stage", decision.stage.rawValue)
         json.member("source", decision.source.rawValue)
         json.member("modelVersion", decision.modelVersion)
@@ -63,7 +65,7 @@ enum DecisionCodec {
         json.closeObject()
     }
 
-    private static func explain(_ decision: Decision, _ json: inout JSONWriter) {
+    private static func explain(_ decision: borrowing Decision, _ json: inout JSONWriter) {
         if let policy = decision.policy {
             json.openObject("policy")
             allocation(policy.allocation, &json)

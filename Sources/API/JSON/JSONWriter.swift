@@ -73,12 +73,19 @@ struct JSONWriter: ~Copyable {
 
     @inline(__always)
     private mutating func name(_ key: StaticString) {
-        reserve(key.utf8CodeUnitCount + 4)
-        separate()
-        append(UInt8(ascii: "\""))
-        append(text: key)
-        append(UInt8(ascii: "\""))
-        append(UInt8(ascii: ":"))
+        let length = key.utf8CodeUnitCount
+        reserve(length + 4)
+        var end = base + count
+        if needsComma {
+            end.pointee = UInt8(ascii: ",")
+            end += 1
+        }
+        needsComma = true
+        end[0] = UInt8(ascii: "\"")
+        (end + 1).update(from: key.utf8Start, count: length)
+        end[length + 1] = UInt8(ascii: "\"")
+        end[length + 2] = UInt8(ascii: ":")
+        count = end + length + 3 - base
     }
 
     // MARK: Structure
@@ -201,13 +208,11 @@ struct JSONWriter: ~Copyable {
         reserve(20)
         if value < 0 { append(UInt8(ascii: "-")) }
         var magnitude = value.magnitude
-        var digits = 1
-        var bound: UInt = 10
-        while digits < 20, magnitude >= bound {
+        // No integer has more than 19 digits.
+        var (digits, bound) = (1, UInt(10))
+        while digits < 19, magnitude >= bound {
             digits += 1
-            let (next, overflow) = bound.multipliedReportingOverflow(by: 10)
-            if overflow { break }
-            bound = next
+            bound &*= 10
         }
         var position = count + digits
         count = position

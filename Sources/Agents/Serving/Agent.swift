@@ -150,23 +150,27 @@ public final class Agent: Sendable {
             if let clientID, let seq = state.seq(ofClientID: clientID) { return .repeated(seq: seq) }
             if !isDryRun, let seq = state.seq(ofResent: observation) { return .repeated(seq: seq) }
             guard isDryRun || !state.isSealed else { return .unavailable }
-            func decide(within capacity: Capacity?) -> (DecisionResult, Allocation?) {
+            func decide(within capacity: Capacity?) -> DecisionResult {
                 if isDryRun {
                     var copy = state
                     let (decision, closed) = copy.decide(
                         observation, at: now, clientID: nil, warnings: warnings, active: active,
                         scratch: scratch, capacity: capacity, steady: steady, seq: 0)
-                    return (.decided(decision, closed), nil)
+                    return .decided(decision, closed)
                 }
                 let (decision, closed) = state.decide(
                     observation, at: now, clientID: clientID, warnings: warnings, active: active,
                     scratch: scratch, capacity: capacity, steady: steady, seq: sequence())
-                return (.decided(decision, closed), decision.desired)
+                return .decided(decision, closed)
             }
-            guard let ledger else { return decide(within: nil).0 }
+            guard let ledger else { return decide(within: nil) }
             var held = state.held
             defer { state.held = held }
-            return ledger.share(&held) { decide(within: $0) }
+            return ledger.share(&held) { capacity in
+                let result = decide(within: capacity)
+                guard !isDryRun, case .decided(let decision, _) = result else { return (result, nil) }
+                return (result, decision.desired)
+            }
         }
     }
 

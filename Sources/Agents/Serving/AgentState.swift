@@ -175,7 +175,8 @@ struct AgentState: Sendable {
         guard
             running.step >= core.episodeSteps
                 || (running.step > 0
-                    && (isDone || running.number <= controls.episodeEnded || mustStandDown(active)))
+                    && (isDone || running.number <= controls.episodeEnded
+                        || Self.mustStandDown(active, in: running.controller)))
         else { return nil }
         let reward = running.rewards > 0 ? running.rewardSum / Double(running.rewards) : nil
         // A clock that was set back: no episode ends before it starts.
@@ -194,8 +195,8 @@ struct AgentState: Sendable {
     }
 
     /// A policy that lost its duty in mid-episode does not finish it: the rules act from this decision on.
-    private func mustStandDown(_ active: ActivePolicy?) -> Bool {
-        running.controller == .policy && (active?.policy == nil || active?.stage == .offline)
+    private static func mustStandDown(_ active: ActivePolicy?, in controller: EpisodeSummary.Controller) -> Bool {
+        controller == .policy && (active?.policy == nil || active?.stage == .offline)
     }
 
     // MARK: Remembering

@@ -167,6 +167,8 @@ struct RequestParser: ~Copyable {
         classes[Int(byte)] & CharacterClass.token.rawValue != 0 || byte == 0x0D
     }
 
+    // Inlined, as is `split`: what does not change the parser would be given a copy of it.
+    @inline(__always)
     private func checkLength(of line: Int) throws(ProtocolError) {
         switch phase {
         case .requestLine:
@@ -244,6 +246,7 @@ struct RequestParser: ~Copyable {
     // MARK: Fields
 
     /// Splits and checks `field-name ":" OWS field-value OWS`.
+    @inline(__always)
     func split(_ line: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(ProtocolError) -> Field {
         var colon = line.lowerBound
         while colon < line.upperBound, classes[Int(bytes[colon])] & CharacterClass.token.rawValue != 0 { colon += 1 }

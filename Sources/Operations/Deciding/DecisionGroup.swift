@@ -13,7 +13,7 @@ public struct DecisionGroup: Sendable {
 
     /// Whether one of them was made before another commit failed, by an agent that was read again since or will be: it would stand
     /// beside what the application decides from then on.
-    var isVoid: Bool { zip(pending, agents).contains { $1.isVoid($0.seq) } }
+    var isVoid: Bool { pending.indices.contains { agents[$0].isVoid(pending[$0].seq) } }
 
     public mutating func append(_ decision: borrowing Decision, closed: ClosedEpisode?, by agent: Agent) {
         pending.append(PendingDecision(decision, closed: closed))

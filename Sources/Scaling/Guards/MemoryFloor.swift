@@ -127,7 +127,8 @@ public struct MemoryFloor: Sendable {
         var slot = slot(day)
         var most = 0.0
         for age in 0..<Self.days {
-            most = max(most, Double(peaks[slot]) * (margin - fading * Double(age)), Double(kills[slot]))
+            if peaks[slot] > 0 { most = max(most, Double(peaks[slot]) * (margin - fading * Double(age))) }
+            if kills[slot] > 0 { most = max(most, Double(kills[slot])) }
             slot = slot == 0 ? Self.days - 1 : slot - 1
         }
         return most
