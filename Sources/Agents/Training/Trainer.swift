@@ -19,6 +19,8 @@ public final class Trainer: Sendable {
     private let baseWeights: [UInt8]?
     private let seed: UInt64
     private let queue = TrainingQueue()
+    /// Where trainers write: see `write`.
+    private let writes = DispatchQueue(label: "aware.trainer.writes")
     private let threads: Int
     /// CPU that learning on may take of an application that is served, in milliseconds an hour.
     private let budget: Double
@@ -209,7 +211,7 @@ public final class Trainer: Sendable {
         guard let embedding = embeddings.encode(episodes, episode: learner.trajectories.latest, at: time) else {
             return
         }
-        try store.set(embedding, of: agent.id)
+        try write { [store] in try store.set(embedding, of: agent.id) }
         embeddings.set(embedding, of: agent.id, name: agent.name)
     }
 
@@ -281,11 +283,24 @@ public final class Trainer: Sendable {
                 algorithm: learner.algorithm.rawValue, episode: episode, diagnostics: version.diagnostics,
                 weights: version.policy.encode())
         }
-        try store.commit(commit)
+        try write { [store, commit] in try store.commit(commit) }
         for event in commit.events { log.report(event, of: agent.name) }
         if !change.versions.isEmpty { updates.add(change.versions.count, ordering: .relaxed) }
         table.publish(Self.activePolicy(of: learner, agent.profile), for: agent.id)
         progress.withLock { $0[agent.id] = episode }
+    }
+
+    /// Writes on a thread of the usual priority: decisions are committed one after another with what trainers write, and would
+    /// wait with them for the processor.
+    private func write(_ body: @escaping @Sendable () throws -> Void) throws {
+        let outcome = WrittenOutcome()
+        let isDone = DispatchSemaphore(value: 0)
+        writes.async {
+            outcome.result.withLock { $0 = Result(catching: body) }
+            isDone.signal()
+        }
+        isDone.wait()
+        try outcome.result.withLock { try $0.get() }
     }
 
     // MARK: Commands
@@ -321,7 +336,7 @@ public final class Trainer: Sendable {
                 }
                 commit.state = changed.encodeState()
                 commit.optimizer = changed.encodeOptimizer()
-                try store.commit(commit)
+                try write { [store, commit] in try store.commit(commit) }
                 for event in commit.events { log.report(event, of: agent.name) }
                 learner = changed
                 let active = Self.activePolicy(of: learner, agent.profile)
@@ -333,4 +348,9 @@ public final class Trainer: Sendable {
             }
         }
     }
+}
+
+/// What became of a write on another thread.
+private final class WrittenOutcome: Sendable {
+    let result = Mutex<Swift.Result<Void, any Error>>(.success(()))
 }
