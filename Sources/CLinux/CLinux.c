@@ -26,10 +26,10 @@ int clinux_epoll_ctl(int epoll, int op, int fd, uint32_t events, uint64_t data) 
     return epoll_ctl(epoll, op, fd, &event);
 }
 
-int clinux_epoll_poll(int epoll, uint32_t *events, uint64_t *data, int capacity) {
+int clinux_epoll_take(int epoll, uint32_t *events, uint64_t *data, int capacity, int milliseconds) {
     struct epoll_event ready[CLINUX_EPOLL_BATCH];
     if (capacity > CLINUX_EPOLL_BATCH) capacity = CLINUX_EPOLL_BATCH;
-    int count = epoll_wait(epoll, ready, capacity, 0);
+    int count = epoll_wait(epoll, ready, capacity, milliseconds);
     for (int i = 0; i < count; i++) {
         events[i] = ready[i].events;
         data[i] = ready[i].data.u64;

@@ -85,7 +85,7 @@ struct RequestGenerator {
                 }
                 sent += 1
             }
-            let count = clinux_epoll_poll(epoll, &events, &data, Int32(capacity))
+            let count = clinux_epoll_take(epoll, &events, &data, Int32(capacity), 0)
             for event in 0..<max(0, Int(count)) {
                 let index = Int(data[event])
                 guard let isGood = try Self.receive(&open[index]) else { continue }

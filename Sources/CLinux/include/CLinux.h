@@ -21,8 +21,8 @@ void clinux_set_current_loop(const void *loop);
 /// Registers, changes or removes `fd` at an epoll descriptor (`op` is EPOLL_CTL_*). Returns 0 or -1 with errno.
 int clinux_epoll_ctl(int epoll, int op, int fd, uint32_t events, uint64_t data);
 
-/// Takes what is ready now, without waiting: `events[i]` and `data[i]` for each. Returns their number or -1.
-int clinux_epoll_poll(int epoll, uint32_t *events, uint64_t *data, int capacity);
+/// Takes what is ready, `events[i]` and `data[i]` for each, or becomes so within `milliseconds`. Returns their number or -1.
+int clinux_epoll_take(int epoll, uint32_t *events, uint64_t *data, int capacity, int milliseconds);
 
 /// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC, interrupted calls repeated.
 int clinux_accept(int listener, struct sockaddr_storage *address, socklen_t *length);
@@ -34,5 +34,5 @@ int clinux_ignore_handshakes(int listener);
 /// Prepares `stream` for gzip output. Returns Z_OK or zlib's error.
 int clinux_gzip_open(z_stream *stream, int level);
 
-/// The greatest number of epoll events that one call of clinux_epoll_poll returns.
+/// The greatest number of epoll events that one call of clinux_epoll_take returns.
 #define CLINUX_EPOLL_BATCH 512

@@ -36,6 +36,8 @@ final class Mailbox: StreamCarrier {
         if wasEmpty { wake() }
     }
 
+    var isEmpty: Bool { messages.withLock { $0.isEmpty } }
+
     /// Everything posted so far, in order.
     func take() -> [Message] {
         messages.withLock { box in

@@ -7,7 +7,8 @@ import Glibc
 /// Serves the connections given to it, all on one serial queue.
 ///
 /// A Dispatch source per connection would cost about eleven system calls a request; one source on an epoll descriptor
-/// costs its wake-up once per drain. Within a drain everything is synchronous: receive, parse, answer; then `onDrain`;
+/// costs its wake-up once per drain. Woken, the loop stays for a while and waits by itself: Dispatch would wake one thread
+/// for each event to tell another one. Within a drain everything is synchronous: receive, parse, answer; then `onDrain`;
 /// then one `send` for each connection that has something to say.
 actor EventLoop {
     nonisolated let index: Int
@@ -50,10 +51,11 @@ actor EventLoop {
     private var timerRuns = false
     private let batch = EventBatch()
 
-    /// Drains in a row before the queue may do something else, such as taking mail.
-    private static let drainsInARow = 64
+    /// How long the loop stays when it was woken, before the timer has its turn.
+    private static let stayNanoseconds: UInt64 = 20_000_000
     /// Marks the key of a listener.
     static let listenerKey: UInt64 = 1 << 63
+    private static let bellKey = UInt64.max
 
     init(index: Int, options: ServerOptions, routes: RouteTable, limits: SharedLimits) {
         self.index = index
@@ -65,15 +67,20 @@ actor EventLoop {
         // The mailbox wakes the loop, the loop owns the mailbox: the closure reaches the loop through a weak box.
         let owner = WeakLoop()
         let mailbox = Mailbox(options: options) {
-            executor.queue.async { owner.loop?.assumeIsolated { $0.takeMail() } }
+            guard !executor.bell.ring() else { return }
+            executor.queue.async { owner.loop?.assumeIsolated { $0.mailCame() } }
         }
         self.mailbox = mailbox
         context = LoopContext(
             loop: index, routes: routes, options: options, statistics: statistics, mailbox: mailbox)
         wheel = TimerWheel(now: clinux_monotonic_nanoseconds())
         epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        _ = clinux_epoll_ctl(epoll, EPOLL_CTL_ADD, executor.bell.descriptor, EPOLLIN.rawValue, Self.bellKey)
         owner.set(self)
     }
+
+    /// False if the process had no descriptors left.
+    nonisolated var isOpen: Bool { epoll >= 0 && executor.bell.descriptor >= 0 }
 
     deinit {
         if epoll >= 0 { Glibc.close(epoll) }
@@ -135,20 +142,32 @@ actor EventLoop {
 
     // MARK: Drains
 
-    /// The epoll descriptor is readable: handles what is ready until nothing is.
+    /// The epoll descriptor is readable: handles what is ready, and what comes while the loop stays.
     private func wake() {
         enter()
         defer { leave() }
         statistics.add(.wakeups)
-        for _ in 0..<Self.drainsInARow {
-            let count = batch.poll(epoll)
-            guard count > 0 || hasStalled else { return }
+        let begun = clinux_monotonic_nanoseconds()
+        while source != nil, !executor.isAwaited {
+            let passed = clinux_monotonic_nanoseconds() &- begun
+            guard passed < Self.stayNanoseconds else { break }
+            let count = waitForEvents(nanoseconds: hasStalled ? 0 : Self.stayNanoseconds - passed)
+            if !mailbox.isEmpty { takeMail() }
+            guard count > 0 || hasStalled else { continue }
             context.tick()
             beginPass()
             for i in 0..<max(0, count) { handle(batch.keys[i], batch.events[i]) }
             finishDrain()
         }
         comeBackForStalled()
+    }
+
+    /// The number of events; negative for an error. Ends at once when there is something else to do.
+    private func waitForEvents(nanoseconds: UInt64) -> Int {
+        executor.bell.listen(true)
+        defer { executor.bell.listen(false) }
+        let mayWait = nanoseconds > 0 && mailbox.isEmpty && !executor.isAwaited
+        return batch.take(epoll, milliseconds: mayWait ? Int32(nanoseconds / 1_000_000) + 1 : 0)
     }
 
     /// What waited goes first: parked work, then connections whose turn the last pass did not reach.
@@ -177,7 +196,9 @@ actor EventLoop {
     }
 
     private func handle(_ key: UInt64, _ events: UInt32) {
-        if key & Self.listenerKey != 0 {
+        if key == Self.bellKey {
+            executor.bell.silence()
+        } else if key & Self.listenerKey != 0 {
             accept(Int(key & ~Self.listenerKey))
         } else if let connection = connections[key] {
             // The client had closed its side already and is now gone altogether: nobody will read what is still due.
@@ -295,10 +316,16 @@ actor EventLoop {
         mark(connection)
     }
 
-    /// Handles what other threads have put into the mailbox.
-    private func takeMail() {
+    /// Somebody has put something into the mailbox while the loop was away.
+    private func mailCame() {
         enter()
         defer { leave() }
+        takeMail()
+        comeBackForStalled()
+    }
+
+    /// Handles what other threads have put into the mailbox.
+    private func takeMail() {
         context.tick()
         context.pass.refill(context.options, isBusy: true)
         for message in mailbox.take() {
@@ -326,7 +353,6 @@ actor EventLoop {
         }
         resumeParked()
         finishDrain()
-        comeBackForStalled()
     }
 
     /// Ties a handle to its connection; if the handler answered otherwise, or the client has gone, the stream is over.
@@ -413,8 +439,8 @@ private final class EventBatch {
         keys.deallocate()
     }
 
-    /// Takes what is ready; the number of events, negative for an error.
-    func poll(_ epoll: Int32) -> Int {
-        Int(clinux_epoll_poll(epoll, events, keys, CLINUX_EPOLL_BATCH))
+    /// Takes what is ready, or becomes so within `milliseconds`; the number of events, negative for an error.
+    func take(_ epoll: Int32, milliseconds: Int32) -> Int {
+        Int(clinux_epoll_take(epoll, events, keys, CLINUX_EPOLL_BATCH, milliseconds))
     }
 }

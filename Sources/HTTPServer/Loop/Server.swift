@@ -42,7 +42,7 @@ public final class Server: Sendable {
     /// - Returns: the addresses as bound: with the real port where 0 was asked for.
     /// - Throws: `SocketError` when an address cannot be bound or descriptors are missing; nothing listens then.
     public func start(on addresses: [ListenAddress]) throws -> [ListenAddress] {
-        guard loops.allSatisfy({ $0.epoll >= 0 }) else { throw SocketError("epoll_create1", "an event loop") }
+        guard loops.allSatisfy({ $0.isOpen }) else { throw SocketError("epoll_create1 or eventfd", "an event loop") }
         var listeners: [Listener] = []
         do {
             for address in addresses { listeners.append(try Listener(address, options: options)) }
