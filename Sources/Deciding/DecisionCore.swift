@@ -298,6 +298,8 @@ public struct DecisionCore: Sendable {
         situation.isViolated = perception.parts.violated
         situation.usedCores = perception.usedCores
         situation.presentCores = perception.presentCores
+        situation.readyReplicas = perception.observation.readyReplicas
+        situation.missesInRow = encoder.missesInRow
         let guarded = Guards.apply(
             wanted, current: perception.current, rules: perception.rules, quality: perception.quality, profile: profile,
             controls: controls, memory: perception.memoryNeed, situation: situation, capacity: capacity, state: &guards,

@@ -109,7 +109,12 @@ private struct World {
         }
         guard profile.clamp(answer) == answer else { return "\(answer) is outside the limits" }
         let isFree = controls.pin == nil && !controls.paused && !controls.freezeUp
-        let floor = profile.clamp(perception.current)
+        var floor = profile.clamp(perception.current)
+        if perception.quality.isUpdating, let before {
+            // What is under way is not turned back.
+            floor.cpuMillicores = min(floor.cpuMillicores, profile.clamp(before).cpuMillicores)
+            floor.memoryBytes = min(floor.memoryBytes, profile.clamp(before).memoryBytes)
+        }
         if perception.quality.holds, isFree, let before {
             let kept = profile.clamp(before)
             guard answer.replicas >= kept.replicas, answer.cpuMillicores >= kept.cpuMillicores,

@@ -86,6 +86,11 @@ extension Observation {
 }
 
 extension Allocation {
+    func sizesNotAbove(_ other: Allocation) -> Allocation {
+        Allocation(
+            replicas: replicas, cpuMillicores: min(cpuMillicores, other.cpuMillicores), memoryBytes: min(memoryBytes, other.memoryBytes))
+    }
+
     static func make(replicas: Int = 4, cpu: Int = 1024, memoryMiB: Int = 512) -> Allocation {
         Allocation(replicas: replicas, cpuMillicores: cpu, memoryBytes: memoryMiB << 20)
     }

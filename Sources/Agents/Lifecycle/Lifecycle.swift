@@ -227,6 +227,8 @@ public struct Lifecycle: Sendable, Equatable {
         let tolerance = demotions == 0 && estimate.explores ? Self.onlineTolerance : 0
         let threshold = profile.thresholds.online ?? (rules.mean - tolerance)
         guard estimate.mean - estimate.standardError >= threshold else { return nil }
+        // Who does just what the rules do has shown nothing yet.
+        guard estimate.explores || profile.thresholds.online != nil || estimate.difference != 0 else { return nil }
         return move(to: .online, .candidateReady, estimate: estimate, threshold: threshold)
     }
 

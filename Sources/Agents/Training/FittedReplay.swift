@@ -45,10 +45,19 @@ public struct FittedReplay: Sendable {
         self.seed = seed
         initial = first.allocation
         subSteps = max(1, Int(Double(profile.stepSeconds) / Cluster.subStepSeconds))
-        load = Self.withBursts(
+        let explained = Self.withBursts(
             Self.interpolated(rates, subSteps: subSteps), behind: steps, of: fitted.service,
             profile: profile, subSteps: subSteps)
+        guard Double(explained.unmet) <= Self.unmetMax * Double(steps.count) + Double(explained.missed) / 2 else { return nil }
+        load = explained.load
     }
+
+    /// Share of the recorded steps, beside half of those that missed the objective, that the fitted application may miss clearly
+    /// although the real one kept it: beyond it the fit tells of misses that never were, and whoever believed it would pay for
+    /// their cure.
+    private static let unmetMax = 0.03
+    /// Clearly: by a quarter.
+    private static let unmetFrom = 1.25
 
     /// Recorded steps.
     public var steps: Int { load.count / subSteps }
@@ -88,9 +97,10 @@ public struct FittedReplay: Sendable {
     /// more in reserve is credited with what it would have saved, and the recorded one gets what it got.
     private static func withBursts(
         _ load: [Double], behind steps: [RecordedStep], of service: ServiceModel, profile: Profile, subSteps: Int
-    ) -> [Double] {
-        guard let first = steps.first, subSteps >= burst.count else { return load }
+    ) -> (load: [Double], missed: Int, unmet: Int) {
+        guard let first = steps.first, subSteps >= burst.count else { return (load, 0, 0) }
         var load = load
+        var (missed, unmet) = (0, 0)
         var dynamics = ClusterDynamics()
         dynamics.resize = profile.resize
         dynamics.workDeviation = 0
@@ -104,6 +114,9 @@ public struct FittedReplay: Sendable {
                 return copy.step(desired: step.allocation, load: load)
             }
             let calm = outcome(even)
+            if case .latency(let seconds, _) = profile.objective, let measured = step.observation.latencySeconds {
+                if measured > seconds { missed += 1 } else if calm.latencySeconds > unmetFrom * seconds { unmet += 1 }
+            }
             let slow = step.positive(step.observation.latencySeconds).flatMap {
                 $0 > burstFrom * calm.latencySeconds ? $0 : nil
             }
@@ -121,7 +134,7 @@ public struct FittedReplay: Sendable {
             }
             _ = cluster.step(desired: step.allocation, load: load[range])
         }
-        return load
+        return (load, missed, unmet)
     }
 
     /// A latency this much above the even load's is more than noise.

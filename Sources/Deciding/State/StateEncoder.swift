@@ -174,6 +174,9 @@ public struct StateEncoder: Sendable {
         if next.cpuMillicores != previous.cpuMillicores || next.memoryBytes != previous.memoryBytes { lastResize = now }
     }
 
+    /// How many of the last steps missed the objective, one after the other.
+    public var missesInRow: Int { (~violations).trailingZeroBitCount }
+
     /// Whether a policy may change the CPU size again.
     public var mayResizeCpu: Bool { (lastTime ?? 0) - lastCpuChange >= ActionSpace.cpuIntervalSeconds - 1 }
 

@@ -75,7 +75,7 @@ public struct GuardRecord: Sendable, Equatable {
         case .blind: "the objective or the CPU use is not measured: a policy cannot act on that, the rules do"
         case .objectiveMissed: "nothing is taken away while the objective is missed"
         case .unjustified: "the load does not justify more than \(figure)m of CPU in all"
-        case .cpuNeed: "the load uses so much that less than \(figure)m of CPU in all would be saturated"
+        case .cpuNeed: "the load uses so much that less than \(figure)m of ready CPU in all would be saturated, or goes on missing the objective"
         case .freezeUp: "scaling up is frozen"
         case .approval: "waits for a person's approval"
         }

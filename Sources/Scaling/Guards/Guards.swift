@@ -59,6 +59,10 @@ public struct GuardSituation: Sendable {
     public var usedCores: Double?
     /// The cores that it takes in all now; `nil` when that is not known.
     public var presentCores: Double?
+    /// Replicas that take load now; `nil` when that is not known.
+    public var readyReplicas: Int?
+    /// How many of the last steps missed the objective, one after the other.
+    public var missesInRow = 0
 
     public init() {}
 }
@@ -110,17 +114,21 @@ public enum Guards {
             pass.change(to: rules, .blind)
             pass.override = .rules
         }
-        pass.distrust(quality, current: current)
+        pass.distrust(quality, current: current, answered: state.answered)
         pass.change(to: profile.clamp(pass.wanted), .limits)
         if !quality.holds {
-            if situation.isViolated { pass.change(to: pass.wanted.notBelow(current), .objectiveMissed) }
+            if situation.isViolated {
+                let least = quality.isUpdating ? pass.wanted.replicasNotBelow(current) : pass.wanted.notBelow(current)
+                pass.change(to: least, .objectiveMissed)
+            }
             pass.keepMemory(memory, current: current, profile)
             if situation.isPolicys, pass.override == nil {
                 pass.justify(situation.usedCores, current: current, rules: rules)
-                pass.keepCPU(situation.presentCores, current: current, rules: rules)
+                pass.keepCPU(situation, current: current, rules: rules)
             }
         }
         pass.limitStep(from: current, profile)
+        pass.keepSize(situation, current: current)
         pass.stabilize(current: current, profile, state: &state, time: time)
         pass.spendReversals(current: current, profile, state: state)
         if let capacity { pass.fit(capacity, current: current) }
@@ -162,6 +170,12 @@ extension Allocation {
             memoryBytes: min(memoryBytes, other.memoryBytes))
     }
 
+    func replicasNotBelow(_ other: Allocation) -> Allocation {
+        var result = self
+        result.replicas = max(replicas, other.replicas)
+        return result
+    }
+
     /// The larger of the two in every dimension.
     public func notBelow(_ other: Allocation) -> Allocation {
         Allocation(
@@ -195,7 +209,7 @@ private struct Pass {
     }
 
     /// Bad or stale data: hold, or at least never down.
-    mutating func distrust(_ quality: ObservationQuality, current: Allocation) {
+    mutating func distrust(_ quality: ObservationQuality, current: Allocation, answered: Allocation?) {
         guard !quality.isGood else { return }
         var next = wanted
         if quality.holds {
@@ -203,6 +217,13 @@ private struct Pass {
             override = .hold
         } else if quality.forbidsDown {
             next = wanted.notBelow(current)
+            if quality.isUpdating, let answered {
+                // To ask for the old sizes again would begin another update, and so on for ever.
+                if wanted.cpuMillicores <= max(current.cpuMillicores, answered.cpuMillicores) {
+                    next.cpuMillicores = answered.cpuMillicores
+                }
+                if wanted.memoryBytes <= max(current.memoryBytes, answered.memoryBytes) { next.memoryBytes = answered.memoryBytes }
+            }
         } else {
             next.memoryBytes = max(wanted.memoryBytes, current.memoryBytes)
         }
@@ -225,18 +246,39 @@ private struct Pass {
     /// CPU use beyond which replicas are saturated: requests queue, latency runs away, and memory with it.
     static let saturatedUtilization = 0.85
 
-    /// A policy may not leave less CPU than the present load would saturate, however thrifty it is. As many replicas of the size
-    /// that it wants as that takes, but no more CPU than runs, or the rules want.
-    mutating func keepCPU(_ presentCores: Double?, current: Allocation, rules: Allocation) {
-        guard let presentCores, wanted.cpuMillicores > 0 else { return }
+    /// What it may be after so many misses of the objective in a row. Bounded, because a latency that does not come from the load
+    /// must not carry a policy to the maximum.
+    static func bearableUtilization(afterMisses misses: Int) -> Double? { misses < 3 ? nil : misses < 6 ? 0.6 : 0.5 }
+
+    /// A policy may not leave less CPU than the present load would saturate, however thrifty it is: as many replicas of the size
+    /// that it wants as that takes, but no more CPU than runs, or the rules want. One that goes on missing the objective has
+    /// misjudged the application: then more.
+    mutating func keepCPU(_ situation: GuardSituation, current: Allocation, rules: Allocation) {
+        guard let presentCores = situation.presentCores, wanted.cpuMillicores > 0 else { return }
         func millicores(_ allocation: Allocation) -> Double {
             Double(allocation.replicas) * Double(allocation.cpuMillicores)
         }
-        let needed = min(
-            presentCores * 1000 / Self.saturatedUtilization, max(millicores(current), millicores(rules)))
+        let needed =
+            if let bearable = Self.bearableUtilization(afterMisses: situation.missesInRow) {
+                presentCores * 1000 / bearable
+            } else {
+                min(presentCores * 1000 / Self.saturatedUtilization, max(millicores(current), millicores(rules)))
+            }
         guard needed > millicores(wanted) * 1.001, needed < 1e12 else { return }
         var next = wanted
         next.replicas = max(next.replicas, Int((needed / Double(wanted.cpuMillicores) - 0.001).rounded(.up)))
+        change(to: next, .cpuNeed, figure: Int(needed))
+    }
+
+    /// Nobody makes replicas smaller that are needed as they are: more of them, which are to make up for it, are ready later or
+    /// come one step at a time.
+    mutating func keepSize(_ situation: GuardSituation, current: Allocation) {
+        guard wanted.cpuMillicores < current.cpuMillicores, let presentCores = situation.presentCores else { return }
+        let needed = presentCores * 1000 / Self.saturatedUtilization
+        let ready = min(situation.readyReplicas ?? current.replicas, wanted.replicas)
+        guard needed > Double(ready) * Double(wanted.cpuMillicores), needed < 1e12 else { return }
+        var next = wanted
+        next.cpuMillicores = current.cpuMillicores
         change(to: next, .cpuNeed, figure: Int(needed))
     }
 

@@ -4,6 +4,7 @@
 // from happening by rule, for whoever acts. Weekly and fortnightly jobs are why a day's memory is not enough.
 
 import Base
+import Glibc
 
 /// Bytes of one replica's limit that must not be undercut, and that must be given at once.
 public struct MemoryNeed: Sendable, Equatable {
@@ -137,7 +138,6 @@ public struct MemoryFloor: Sendable {
     /// What is needed as of the last observation, at `time` in seconds.
     public func need(at time: Double) -> MemoryNeed {
         guard day != nil else { return .none }
-        let isFirstDay = time - ownerSince < Self.daySeconds
         let evidence = evidence
         var raise = 0.0
         if isKilling {
@@ -148,10 +148,19 @@ public struct MemoryFloor: Sendable {
             raise = min(max(evidence, used * Self.margins.peak) * Self.raiseBy, limit * Self.growthMax)
         }
         var need = MemoryNeed(
-            keep: Self.bytes(max(evidence, isFirstDay ? ownerLimit : 0)), raise: raise > limit ? Self.bytes(raise) : 0)
+            keep: Self.bytes(evidence + max(0, ownerLimit - evidence) * ownersShare(at: time)), raise: raise > limit ? Self.bytes(raise) : 0)
         need.isSuspicious = !reportsKills
         return need
     }
+
+    /// How much of what its owner gave beyond the evidence is kept: all of it on the first day, half of it on the second, a quarter on
+    /// the third. The first quiet day of an application does not tell what its first busy one takes.
+    private func ownersShare(at time: Double) -> Double {
+        let days = max(0, (time - ownerSince) / Self.daySeconds).rounded(.down)
+        return days < Self.ownersDays ? exp2(-days) : 0
+    }
+
+    private static let ownersDays = 5.0
 
     private static func bytes(_ mebibytes: Double) -> Int { Int(min(max(mebibytes, 0), 1e9).rounded(.up)) << 20 }
 

@@ -68,6 +68,12 @@ public struct ObservationQuality: OptionSet, Sendable, Hashable {
     /// Nothing limits what may be done. What is only told (changes by others, not applied) does not count.
     public var isGood: Bool { !forbidsMemoryDown }
 
+    /// A rolling update carries out what was answered last, and the sizes that are observed may still be the old ones. Nothing else
+    /// speaks against what is observed.
+    public var isUpdating: Bool {
+        contains(.rollout) && isDisjoint(with: [.limitsChanged, .missingCpu, .missingMemory, .missingObjective, .zeroed, .gap])
+    }
+
     private static let names: [(Self, String)] = [
         (.missingMetrics, "missingMetrics"), (.missingCpu, "missingCpu"), (.missingMemory, "missingMemory"),
         (.missingObjective, "missingObjective"), (.notFinite, "notFinite"), (.negative, "negative"),
