@@ -246,9 +246,10 @@ private struct Pass {
     /// CPU use beyond which replicas are saturated: requests queue, latency runs away, and memory with it.
     static let saturatedUtilization = 0.85
 
-    /// What it may be after so many misses of the objective in a row. Bounded, because a latency that does not come from the load
-    /// must not carry a policy to the maximum.
-    static func bearableUtilization(afterMisses misses: Int) -> Double? { misses < 3 ? nil : misses < 6 ? 0.6 : 0.5 }
+    /// What it may be after so many misses of the objective in a row. Not after a few, which a burst takes and a policy may wait for:
+    /// from three on it cost 2 % of the bill. Bounded, because a latency that does not come from the load must not carry a policy
+    /// to the maximum.
+    static func bearableUtilization(afterMisses misses: Int) -> Double? { misses < 10 ? nil : misses < 20 ? 0.6 : 0.5 }
 
     /// A policy may not leave less CPU than the present load would saturate, however thrifty it is: as many replicas of the size
     /// that it wants as that takes, but no more CPU than runs, or the rules want. One that goes on missing the objective has
