@@ -87,7 +87,7 @@ struct DemoCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let signals = TerminationSignals()
+        let signals = await TerminationSignals()
         var options = try common.serviceOptions(defaultData: Self.temporaryFolder(), defaultListen: "127.0.0.1:0")
         options.followsObservedTime = true
         let world = try makeWorld(seed: options.seed)

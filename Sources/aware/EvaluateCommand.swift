@@ -149,7 +149,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     func run() async throws {
         if listApplications { return print(try ApplicationList().text(json: json)) }
         try PlotFolder.prepare(plot)
-        let signals = TerminationSignals()
+        let signals = await TerminationSignals()
         let scenario = try makeScenario()
         let progress = ProgressLine()
         for trace in scenario.unplayableTraces {

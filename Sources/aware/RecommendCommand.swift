@@ -70,7 +70,7 @@ struct RecommendCommand: AsyncParsableCommand {
             guard went else { throw ExitCode.failure }
             return
         }
-        let signals = TerminationSignals()
+        let signals = await TerminationSignals()
         let endpoint = try listen == "none" ? nil : RecommendEndpoint(loop.figures, on: listen)
         print("aware recommend: \(options.server.base) decides, \(options.prometheus.options.base) measures, \(access.options.base) is watched")
         if let endpoint { print("metrics: http://\(endpoint.address)/metrics") }

@@ -28,6 +28,8 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
+        // Before anybody can know that there is something to end, and before anything is touched.
+        let signals = await TerminationSignals()
         let settings = try common.settings()
         let options = try common.serviceOptions()
         let environment = ProcessInfo.processInfo.environment
@@ -37,8 +39,6 @@ struct ServeCommand: AsyncParsableCommand {
         for variable in Settings.unknown(in: environment) {
             options.log.warning("no setting has this name", metadata: ["variable": "\(variable)"])
         }
-        // Before anybody can know that there is something to end.
-        let signals = TerminationSignals()
         let server = try PolicyServer.start(options)
         announce(server)
         var configuration = ServiceGroupConfiguration(services: [.init(service: server)], logger: options.log)
@@ -95,22 +95,27 @@ final class TerminationSignals: Sendable {
     private let stream: AsyncStream<Int32>
     private let keepAlive: @Sendable () -> Void
 
-    init() {
+    /// Returns when signals are heard. Until then they end the process, as they do by default. Ignoring them first would lose
+    /// one that comes before Dispatch listens, which it begins to do on a thread of its own, some time after `resume`.
+    init() async {
         let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
         self.stream = stream
         let queue = DispatchQueue(label: "aware.signals")
         // One for both: Ctrl-C after a SIGTERM is a second signal too. Only the queue touches it.
         nonisolated(unsafe) var isSecond = false
-        let sources = [SIGTERM, SIGINT].map { number in
-            signal(number, SIG_IGN)
+        var sources: [any DispatchSourceSignal] = []
+        for number in [SIGTERM, SIGINT] {
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler { @Sendable in
                 if isSecond { _exit(130) }
                 isSecond = true
                 continuation.yield(number)
             }
-            source.resume()
-            return source
+            sources.append(source)
+            await withCheckedContinuation { registered in
+                source.setRegistrationHandler { @Sendable in registered.resume() }
+                source.resume()
+            }
         }
         nonisolated(unsafe) let held = sources
         keepAlive = { _ = held }

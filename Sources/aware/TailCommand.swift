@@ -28,7 +28,7 @@ struct TailCommand: AsyncParsableCommand {
 
     func run() async throws {
         let reader = try running.reader()
-        let signals = TerminationSignals()
+        let signals = await TerminationSignals()
         let interruption = Task {
             await signals.wait()
             // Not when it is cancelled because this command ends by itself.

@@ -30,7 +30,8 @@ import Testing
                 if round == Self.rounds / 2 { try await fill() }
                 if round < Self.rounds / 2 { for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] { try FileManager.default.removeItem(atPath: folder + "/" + name) } }
                 let program = try RunningProgram("aware", ["serve", "--listen", "127.0.0.1:0", "--data", folder])
-                let microseconds = Int.random(in: 0...250_000, using: &random)
+                // Every second one early, where a signal can come before anybody listens.
+                let microseconds = Int.random(in: 0...(round % 2 == 0 ? 40_000 : 250_000), using: &random)
                 try await Task.sleep(for: .microseconds(microseconds))
                 program.signal(Bool.random(using: &random) ? SIGTERM : SIGINT)
                 let begin = ContinuousClock.now
@@ -49,7 +50,7 @@ import Testing
                 #expect(try await DataFile(folder).integrity() == "ok", "round \(round), \(microseconds) us")
             }
             print("starts cut short: \(Self.rounds), \(caught) ended in order, \(started) of them after they served")
-            #expect(caught > Self.rounds / 2)
+            #expect(caught > Self.rounds / 4)
             let server = try await ServerProcess.start(on: folder)
             let client = try Client(port: server.port)
             var decisions = 0
