@@ -11,4 +11,7 @@ public struct Allocation: Sendable, Hashable {
         self.cpuMillicores = cpuMillicores
         self.memoryBytes = memoryBytes
     }
+
+    /// CPU of all replicas together. Millicores; a float, because extreme profiles overflow an integer.
+    var totalMillicores: Double { Double(replicas) * Double(cpuMillicores) }
 }

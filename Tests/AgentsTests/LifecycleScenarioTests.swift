@@ -16,7 +16,8 @@ import Testing
 ///     policy REWARD [xCOUNT] [~DEVIATION]      episodes in which the policy acted
 ///     constant rules|policy REWARD [xCOUNT]    the same, while no metric changed
 ///     unmeasured [xCOUNT]                      episodes without any reward
-///     candidate MEAN ERROR WINDOWS             the estimate of the latest version from now on; `candidate none`
+///     candidate MEAN ERROR WINDOWS [DIFFERENCE]  the estimate of the latest version from now on; with the difference from the
+///                                              rules, it is of one that came ready and does not explore; `candidate none`
 ///     force STAGE [hold]                       a person sets the stage
 ///     version                                  another version acts from now on
 ///     restart                                  everything is written and read again
@@ -41,9 +42,11 @@ private struct Scenario {
         case "unmeasured": return try episodes(["0"] + words, of: .unmeasured)
         case "candidate":
             estimate = nil
-            if words.count == 3 {
+            if words.count >= 3 {
+                let difference = try words.count > 3 ? number(words[3]) : nil
                 estimate = Lifecycle.Estimate(
-                    mean: try number(words[0]), standardError: try number(words[1]), windows: Int(try number(words[2])))
+                    mean: try number(words[0]), difference: difference, standardError: try number(words[1]),
+                    windows: Int(try number(words[2])), explores: difference == nil)
             }
         case "force":
             let stage = try #require(Stage(rawValue: words[0]))

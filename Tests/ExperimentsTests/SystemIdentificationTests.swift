@@ -65,6 +65,25 @@ import Testing
         #expect(replay(without { $0.latencySeconds = nil }) != nil, "an objective without latency can be replayed")
     }
 
+    /// Latencies that say nothing was missed where the load says that much was: whoever believed the fit would pay for the cure of
+    /// misses that never were.
+    @Test func aFitThatMissesWhereNothingWasMissedIsRefused() throws {
+        let application = SyntheticApplication.split(seed: 1).test[0]
+        var steps = Self.record(application, steps: 400, seed: 3)
+        let latencies = steps.compactMap(\.observation.latencySeconds).sorted()
+        // Missed in every second step, clearly in every tenth.
+        let objective = latencies[latencies.count / 2]
+        try #require(latencies[latencies.count * 9 / 10] > 1.25 * objective)
+        var profile = application.profile
+        profile.objective = .latency(seconds: objective, percentile: 99)
+        func replay() -> FittedReplay? {
+            FittedReplay(steps, profile: profile, fixedCpu: nil, warmUpSteps: 20, windowSteps: 20, seed: 1)
+        }
+        #expect(replay() != nil, "what was missed was measured")
+        for index in steps.indices { steps[index].observation.latencySeconds.map { steps[index].observation.latencySeconds = min($0, 0.9 * objective) } }
+        #expect(replay() == nil, "and now it was not")
+    }
+
     /// A controller that gives 1.05 times what a minute's mean needs is killed for the peaks within the minute.
     @Test func whatKilledReplicasIsPartOfTheModel() throws {
         var killed = 0

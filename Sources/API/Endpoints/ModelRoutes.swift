@@ -47,7 +47,7 @@ enum ModelRoutes {
     ) -> HandlerResult {
         let (name, text) = (request.parameter(0), request.parameter(1))
         var weights: [UInt8]
-        if request.contentTypeIs(among: ["application/json"]) {
+        if request.contentTypeIs(among: .json) {
             do {
                 let (decoded, errors) = WeightsCodec.decode(
                     try api.loops[request.loop].parser.parse(padded: request.body))
@@ -61,7 +61,7 @@ enum ModelRoutes {
                 return .respond
             }
         } else {
-            guard request.contentTypeIs(among: ["application/octet-stream"]) else {
+            guard request.contentTypeIs(among: .octetStream) else {
                 response.problem(.unsupportedMediaType, detail: "Send application/octet-stream or application/json.")
                 return .respond
             }

@@ -37,7 +37,7 @@ enum MoveRoutes {
             }
         }
         router.add(.put, "/v1/applications/{app}/import", options: patience) { request, response in
-            guard request.contentTypeIs(among: ["application/octet-stream"]) else {
+            guard request.contentTypeIs(among: .octetStream) else {
                 response.problem(.unsupportedMediaType, detail: "Send application/octet-stream: what GET .../export gave.")
                 return .respond
             }

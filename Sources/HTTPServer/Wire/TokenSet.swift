@@ -12,6 +12,10 @@ public struct TokenSet: Sendable, ExpressibleByArrayLiteral {
         lengths = tokens.reduce(0) { $0 | 1 << UInt64($1.utf8CodeUnitCount) }
     }
 
+    /// Media types of bodies. Constants, because a literal in a handler would be a new set for each request.
+    public static let json: TokenSet = ["application/json"]
+    public static let octetStream: TokenSet = ["application/octet-stream"]
+
     func contains(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard bytes.count < 64, lengths & 1 << UInt64(bytes.count) != 0 else { return false }
         for token in tokens where bytes.equalsIgnoringCase(token) { return true }

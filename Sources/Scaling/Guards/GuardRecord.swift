@@ -75,7 +75,9 @@ public struct GuardRecord: Sendable, Equatable {
         case .blind: "the objective or the CPU use is not measured: a policy cannot act on that, the rules do"
         case .objectiveMissed: "nothing is taken away while the objective is missed"
         case .unjustified: "the load does not justify more than \(figure)m of CPU in all"
-        case .cpuNeed: "the load uses so much that less than \(figure)m of ready CPU in all would be saturated, or goes on missing the objective"
+        case .cpuNeed where field == .cpu: "smaller replicas would be saturated: the ready ones need \(figure)m of CPU in all"
+        case .cpuNeed where figure & 1 == 1: "the objective goes on being missed: less than \(figure & ~1)m of CPU in all is not enough"
+        case .cpuNeed: "the present load would saturate less than \(figure)m of CPU in all"
         case .freezeUp: "scaling up is frozen"
         case .approval: "waits for a person's approval"
         }

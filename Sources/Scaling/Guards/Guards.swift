@@ -256,19 +256,18 @@ private struct Pass {
     /// misjudged the application: then more.
     mutating func keepCPU(_ situation: GuardSituation, current: Allocation, rules: Allocation) {
         guard let presentCores = situation.presentCores, wanted.cpuMillicores > 0 else { return }
-        func millicores(_ allocation: Allocation) -> Double {
-            Double(allocation.replicas) * Double(allocation.cpuMillicores)
-        }
+        let bearable = Self.bearableUtilization(afterMisses: situation.missesInRow)
         let needed =
-            if let bearable = Self.bearableUtilization(afterMisses: situation.missesInRow) {
+            if let bearable {
                 presentCores * 1000 / bearable
             } else {
-                min(presentCores * 1000 / Self.saturatedUtilization, max(millicores(current), millicores(rules)))
+                min(presentCores * 1000 / Self.saturatedUtilization, max(current.totalMillicores, rules.totalMillicores))
             }
-        guard needed > millicores(wanted) * 1.001, needed < 1e12 else { return }
+        guard needed > wanted.totalMillicores * 1.001, needed < 1e12 else { return }
         var next = wanted
         next.replicas = max(next.replicas, Int((needed / Double(wanted.cpuMillicores) - 0.001).rounded(.up)))
-        change(to: next, .cpuNeed, figure: Int(needed))
+        // The lowest bit says that the objective goes on being missed.
+        change(to: next, .cpuNeed, figure: Int(needed) & ~1 | (bearable == nil ? 0 : 1))
     }
 
     /// Nobody makes replicas smaller that are needed as they are: more of them, which are to make up for it, are ready later or
@@ -289,15 +288,12 @@ private struct Pass {
     /// A policy may not grow beyond what the rules want or the load of the last ten minutes would use in part: one bad
     /// sample, or a latency that no replica can help, must not carry it to the maximum.
     mutating func justify(_ usedCores: Double?, current: Allocation, rules: Allocation) {
-        func millicores(_ allocation: Allocation) -> Double {
-            Double(allocation.replicas) * Double(allocation.cpuMillicores)
-        }
         let justified = max(
-            millicores(current), millicores(rules), (usedCores ?? 0) * 1000 / Self.justifiedUtilization)
-        guard millicores(wanted) > justified * 1.001 else { return }
+            current.totalMillicores, rules.totalMillicores, (usedCores ?? 0) * 1000 / Self.justifiedUtilization)
+        guard wanted.totalMillicores > justified * 1.001 else { return }
         var next = wanted
         next.cpuMillicores = min(next.cpuMillicores, max(current.cpuMillicores, rules.cpuMillicores))
-        if millicores(next) > justified * 1.001 {
+        if next.totalMillicores > justified * 1.001 {
             let count = Int(min((justified / Double(max(1, next.cpuMillicores))).rounded(.up), 1e9))
             next.replicas = min(next.replicas, max(current.replicas, count))
         }
