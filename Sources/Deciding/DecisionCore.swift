@@ -300,6 +300,9 @@ public struct DecisionCore: Sendable {
         situation.presentCores = perception.presentCores
         situation.readyReplicas = perception.observation.readyReplicas
         situation.missesInRow = encoder.missesInRow
+        situation.foreseenCores = proposed == nil ? nil : encoder.foreseenDemand
+        situation.isMissedLately = encoder.isMissedLately
+        situation.secondsSinceResize = perception.time - encoder.lastResize
         let guarded = Guards.apply(
             wanted, current: perception.current, rules: perception.rules, quality: perception.quality, profile: profile,
             controls: controls, memory: perception.memoryNeed, situation: situation, capacity: capacity, state: &guards,

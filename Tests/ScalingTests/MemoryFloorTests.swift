@@ -35,6 +35,12 @@ import Testing
         }
     }
 
+    @Test func theOwnersLimitHoldsForGoodWhereTheUseIsNeverMeasured() {
+        var floor = MemoryFloor()
+        for days in [0.0, 1.5, 3, 10] { #expect(observe(&floor, seen(nil), limit: 1500, at: days * Self.day).keep == 1500) }
+        #expect(observe(&floor, seen(0.2), limit: 1500, at: 11 * Self.day).keep == 375)
+    }
+
     @Test func reportedPeaksNeedLessMarginAndUnreportedKillsMore() {
         var peaks = MemoryFloor()
         _ = observe(&peaks, seen(0.2, peak: 0.3), limit: 1000, at: 0)

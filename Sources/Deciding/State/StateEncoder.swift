@@ -177,6 +177,9 @@ public struct StateEncoder: Sendable {
     /// How many of the last steps missed the objective, one after the other.
     public var missesInRow: Int { (~violations).trailingZeroBitCount }
 
+    /// Whether one of the last thirty steps missed the objective.
+    public var isMissedLately: Bool { violations & 0x3FFF_FFFF != 0 }
+
     /// Whether a policy may change the CPU size again.
     public var mayResizeCpu: Bool { (lastTime ?? 0) - lastCpuChange >= ActionSpace.cpuIntervalSeconds - 1 }
 
@@ -220,6 +223,12 @@ public struct StateEncoder: Sendable {
 
     /// The highest demand of ten slots in cores; `nil` before the first observation.
     public var peakDemand: Double? { history.isEmpty ? nil : Double(history.highestOfTen) }
+
+    /// The same, or what the coming hour took a day or a week ago where that was more.
+    public var foreseenDemand: Double? {
+        let (day, week) = (season.ago(SeasonHistory.day), season.ago(SeasonHistory.week))
+        return peakDemand.map { max($0, Double(max(day.next, day.later, week.next, week.later))) }
+    }
 }
 
 func clip(_ value: Double, _ lowest: Float, _ highest: Float) -> Float {

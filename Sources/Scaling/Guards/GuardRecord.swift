@@ -8,7 +8,7 @@ public struct GuardRecord: Sendable, Equatable {
     public enum Rule: UInt8, Sendable, CaseIterable {
         case killSwitch, badData, limits, maxStepUp, maxStepDown, stabilization, reversalBudget, capacity, pin, pause,
             freezeDown, approval, memoryNeed, blind, objectiveMissed, unjustified, freezeUp,
-            cpuNeed
+            cpuNeed, surplus
 
         public var name: String { Self.names[Int(rawValue)] }
         /// Looked up once: a description by reflection costs as much as a whole decision.
@@ -78,6 +78,8 @@ public struct GuardRecord: Sendable, Equatable {
         case .cpuNeed where field == .cpu: "smaller replicas would be saturated: the ready ones need \(figure)m of CPU in all"
         case .cpuNeed where figure & 1 == 1: "the objective goes on being missed: less than \(figure & ~1)m of CPU in all is not enough"
         case .cpuNeed: "the present load would saturate less than \(figure)m of CPU in all"
+        case .surplus where field == .memory: "no more than \(figure >> 20)Mi of memory were needed, killed for or given by the owner lately"
+        case .surplus: "the load, lately or at this time of earlier days, took less than a third of what is kept: \(figure)m of CPU in all are enough"
         case .freezeUp: "scaling up is frozen"
         case .approval: "waits for a person's approval"
         }

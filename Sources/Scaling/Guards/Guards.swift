@@ -1,7 +1,7 @@
 // The guards between whoever proposes and what is answered: pure, in a fixed order, each change recorded.
 //
 // Order and precedence: the kill switch, and a policy that cannot see, put the rules' wish in place of the proposal; then
-// bad data, limits, a missed objective, memory need, what the load can justify, step, stabilisation, reversal budget and
+// bad data, limits, a missed objective, memory need, surplus, what the load can justify, step, stabilisation, reversal budget and
 // capacity restrain it; then people override it: a pin, above it a pause; without either, an application that needs
 // approval keeps what was approved last; above all of them freezes. Whatever came of it is brought within the limits at
 // the very end: an answer outside cannot exist, but for an application that somebody switched off.
@@ -63,6 +63,13 @@ public struct GuardSituation: Sendable {
     public var readyReplicas: Int?
     /// How many of the last steps missed the objective, one after the other.
     public var missesInRow = 0
+    /// The objective was missed in one of the last thirty steps.
+    public var isMissedLately = false
+    /// The most cores that the load took in all within ten minutes, or at the time of the coming hour a day or a week ago; `nil`
+    /// when it is not known.
+    public var foreseenCores: Double?
+    /// Seconds since a replica's size changed.
+    public var secondsSinceResize = Double.infinity
 
     public init() {}
 }
@@ -123,6 +130,10 @@ public enum Guards {
             }
             pass.keepMemory(memory, current: current, profile)
             if situation.isPolicys, pass.override == nil {
+                if quality.isGood {
+                    pass.releaseMemory(memory, situation, current: current, profile)
+                    pass.releaseCPU(situation, rules: rules)
+                }
                 pass.justify(situation.usedCores, current: current, rules: rules)
                 pass.keepCPU(situation, current: current, rules: rules)
             }
@@ -280,6 +291,40 @@ private struct Pass {
         var next = wanted
         next.cpuMillicores = current.cpuMillicores
         change(to: next, .cpuNeed, figure: Int(needed))
+    }
+
+    /// From how much over the memory that is needed a policy's surplus is taken back, and to how much over it.
+    static let surplusMemory = (from: 1.3, to: 1.1)
+    /// How long ago the last resize must be where it restarts pods: as long as VPA's updater lets a pod live
+    /// (`--in-recommendation-bounds-eviction-lifetime-threshold`).
+    static let secondsBetweenRestarts = 43_200.0
+
+    /// Memory that a policy keeps although nothing asks for it any more goes back in one step. Policies learn with applications
+    /// whose owners gave little too much; what real owners give, they keep for good: in somebody else's simulator the base policy
+    /// made no cut in 66 hours of 144 applications, and paid for twice the memory that the rules did.
+    mutating func releaseMemory(_ need: MemoryNeed, _ situation: GuardSituation, current: Allocation, _ profile: Profile) {
+        guard need.keep > 0, wanted.memoryBytes == current.memoryBytes, !situation.isMissedLately,
+            Double(current.memoryBytes) > Double(need.keep) * Self.surplusMemory.from,
+            profile.resize == .inPlace || situation.secondsSinceResize >= Self.secondsBetweenRestarts
+        else { return }
+        var next = wanted
+        next.memoryBytes = Int(Double(need.keep >> 20) * Self.surplusMemory.to) << 20
+        change(to: profile.clamp(next), .surplus, figure: need.keep)
+    }
+
+    /// CPU use below which a policy keeps too much, unless it is less than so many times what the rules want.
+    static let surplusUtilization = 0.33
+    static let surplusOfRules = 1.5
+
+    /// CPU far beyond the load, as an owner's generous start leaves it, goes as fast as the rules would take it: a policy that is wary
+    /// of every step took an hour and a half. From 0.45 of use on this costs an application its reserve.
+    mutating func releaseCPU(_ situation: GuardSituation, rules: Allocation) {
+        guard let used = situation.foreseenCores, !situation.isMissedLately, wanted.cpuMillicores > 0 else { return }
+        let most = max(used * 1000 / Self.surplusUtilization, rules.totalMillicores * Self.surplusOfRules)
+        guard wanted.totalMillicores > most * 1.001, most < 1e12 else { return }
+        var next = wanted
+        next.replicas = min(next.replicas, max(rules.replicas, Int((most / Double(wanted.cpuMillicores)).rounded(.up))))
+        change(to: next, .surplus, figure: Int(most))
     }
 
     /// CPU use that a policy's growth must still leave.

@@ -147,8 +147,10 @@ public struct MemoryFloor: Sendable {
         } else if let used, used * Self.raiseFrom > limit {
             raise = min(max(evidence, used * Self.margins.peak) * Self.raiseBy, limit * Self.growthMax)
         }
+        // Where nobody ever measured the use, its owner is all there is to go by.
+        let share = evidence > 0 ? ownersShare(at: time) : 1
         var need = MemoryNeed(
-            keep: Self.bytes(evidence + max(0, ownerLimit - evidence) * ownersShare(at: time)), raise: raise > limit ? Self.bytes(raise) : 0)
+            keep: Self.bytes(evidence + max(0, ownerLimit - evidence) * share), raise: raise > limit ? Self.bytes(raise) : 0)
         need.isSuspicious = !reportsKills
         return need
     }
