@@ -5,10 +5,53 @@ import Foundation
 import Learning
 import Scaling
 import Store
+import Synchronization
 import Testing
 
 @testable import Agents
 import Operations
+
+/// A store that lets one application's training wait in the middle of an episode, once.
+private final class HeldStore: EpisodeStore {
+    private let store: Store.Database
+    private let held: Int64
+    private let gate = DispatchSemaphore(value: 0)
+    private let state = Mutex((isHolding: false, isOver: false))
+
+    init(_ store: Store.Database, holding held: Int64) {
+        self.store = store
+        self.held = held
+    }
+
+    var isHolding: Bool { state.withLock { $0.isHolding } }
+
+    func release() { gate.signal() }
+
+    func decisions(of episode: EpisodeSummary) throws -> [Decision] {
+        let waits = state.withLock { state in
+            guard episode.application == held, !state.isOver else { return false }
+            state = (true, true)
+            return true
+        }
+        if waits {
+            gate.wait()
+            state.withLock { $0.isHolding = false }
+        }
+        return try store.decisions(of: episode)
+    }
+
+    func episodes(of application: Int64, after number: Int, limit: Int) throws -> [EpisodeSummary] {
+        try store.episodes(of: application, after: number, limit: limit)
+    }
+    func trainerState(of application: Int64) throws -> StoredTrainer? { try store.trainerState(of: application) }
+    func model(of application: Int64, version: Int) throws -> ModelVersion? { try store.model(of: application, version: version) }
+    func weightsNumber(of application: Int64, version: Int) throws -> Int64? { try store.weightsNumber(of: application, version: version) }
+    func commit(_ training: TrainingCommit) throws { try store.commit(training) }
+    func externalTransitions(of application: Int64, limit: Int) throws -> [ExternalTransition] {
+        try store.externalTransitions(of: application, limit: limit)
+    }
+    func set(_ embedding: WorkloadEmbedding, of application: Int64) throws { try store.set(embedding, of: application) }
+}
 
 @Suite(.serialized, .timeLimit(.minutes(15))) struct TrainerTests {
     /// Short episodes, short windows and thresholds that any sane policy reaches, so that all stages are passed.
@@ -125,6 +168,41 @@ import Operations
         profile.algorithm = .rules
         let outcome = try await Self.run(episodes: 6, profile: profile)
         #expect(outcome.models.isEmpty)
+    }
+
+    /// Seen from outside: with 142 applications waiting for training, "rules only" was answered with 503 after ten seconds.
+    @Test func aPersonDoesNotWaitForTraining() async throws {
+        try await withDatabase { database in
+            let table = ServingTable()
+            var subject = try Subject(database, table: table, profile: Self.profile)
+            while try await !subject.decide().closed {}
+            let id = try database.insert(application: "other", profile: "{}", created: 0)
+            let other = Agent(id: id, name: "other", created: 0, profile: Self.profile, revision: 1, seed: 7)
+            let store = HeldStore(database, holding: subject.agent.id)
+            let trainer = Trainer(store: store, table: table, base: nil, threads: 1, seed: 11)
+            trainer.start()
+            let stages = Mutex<[String: Stage]>([:])
+            func command(_ agent: Agent, _ stage: Stage) {
+                trainer.carryOut(.stage(stage, hold: true), for: agent, at: 1_780_000_000) { result in
+                    if case .success(let active) = result { stages.withLock { $0[agent.name] = active.stage } }
+                }
+            }
+            // The only thread that trains is at one application, another one waits.
+            trainer.enqueue(subject.agent)
+            #expect(try await eventually { store.isHolding })
+            trainer.enqueue(other)
+            #expect(trainer.backlog == 1)
+            command(other, .offline)
+            #expect(try await eventually { stages.withLock { $0["other"] } == .offline })
+            #expect(trainer.backlog == 1 && store.isHolding, "it still waits for its training")
+            // The one that is being learned from is left as soon as it can be, and learned from again afterwards.
+            command(subject.agent, .offline)
+            store.release()
+            #expect(try await eventually { stages.withLock { $0[subject.agent.name] } == .offline })
+            #expect(try await eventually { trainer.trainedEpisode(of: subject.agent.id) == 1 && trainer.backlog == 0 })
+            #expect(table.activePolicy(of: subject.agent.id)?.isHeld == true)
+            await trainer.stop()
+        }
     }
 
     @Test func deletedApplicationsAreForgotten() async throws {

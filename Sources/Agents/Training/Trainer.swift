@@ -61,16 +61,23 @@ public final class Trainer: Sendable {
 
     public func start() {
         for index in 0..<threads {
-            running.enter()
-            let thread = Thread { [self] in
+            startThread("aware.trainer.\(index)") { trainer in
                 _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
-                work()
-                running.leave()
+                trainer.work()
             }
-            thread.name = "aware.trainer.\(index)"
-            thread.stackSize = 8 << 20
-            thread.start()
         }
+        startThread("aware.commands") { $0.workForPeople() }
+    }
+
+    private func startThread(_ name: String, _ body: @escaping @Sendable (Trainer) -> Void) {
+        running.enter()
+        let thread = Thread { [self] in
+            body(self)
+            running.leave()
+        }
+        thread.name = name
+        thread.stackSize = 8 << 20
+        thread.start()
     }
 
     /// Begins no further update. What is being learned is not kept: its episodes stay in the store, and are learned from
@@ -129,19 +136,53 @@ public final class Trainer: Sendable {
             let begun = Self.threadTime
             defer {
                 cpuTime.add(Self.threadTime &- begun, ordering: .relaxed)
-                queue.giveBack(agent)
+                giveBack(agent)
             }
+            while !queue.isClosed {
+                do {
+                    try train(agent)
+                    failure.withLock { $0 = nil }
+                } catch is Stopped {
+                    // Half learned, and begun again as of what is stored once a person's command is carried out.
+                    learners.withLock { $0[agent.id] = nil }
+                    continue
+                } catch {
+                    // The episodes stay in the store; the application's next episode tries again.
+                    failed(agent, error)
+                }
+                break
+            }
+        }
+    }
+
+    private func failed(_ agent: Agent, _ error: any Error) {
+        failure.withLock { $0 = "\(agent.name): \(error)" }
+        log.error("training failed", metadata: ["application": "\(agent.name)", "error": "\(error)"])
+        learners.withLock { $0[agent.id] = nil }
+        for waiting in takeCommands(agent) { waiting.completion(.failure(error)) }
+    }
+
+    private func giveBack(_ agent: Agent) {
+        queue.giveBack(agent)
+        // What was commanded after training looked for the last time.
+        if hasCommands(agent) { queue.pushUrgently(agent) }
+    }
+
+    private func hasCommands(_ agent: Agent) -> Bool { commands.withLock { $0[agent.id] != nil } }
+
+    private func takeCommands(_ agent: Agent) -> [WaitingCommand] { commands.withLock { $0.removeValue(forKey: agent.id) ?? [] } }
+
+    /// Carries out what operators command, beside the threads that train: nobody waits for other applications' training.
+    private func workForPeople() {
+        while let agent = queue.popUrgent() {
             do {
-                try train(agent)
-                failure.withLock { $0 = nil }
-            } catch is Stopped {
-                return
+                var (learner, last) = try learner(of: agent)
+                try carryOutCommands(agent, after: last, agent.profile, &learner)
+                keep(learner, of: agent)
             } catch {
-                // The episodes stay in the store; the application's next episode tries again.
-                failure.withLock { $0 = "\(agent.name): \(error)" }
-                log.error("training failed", metadata: ["application": "\(agent.name)", "error": "\(error)"])
-                learners.withLock { $0[agent.id] = nil }
+                failed(agent, error)
             }
+            giveBack(agent)
         }
     }
 
@@ -152,10 +193,12 @@ public final class Trainer: Sendable {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
-    /// Thrown between two episodes or updates when the server stops.
+    /// Thrown between two episodes or updates when the server stops, or when a person commands something else.
     private struct Stopped: Error {}
 
-    private func checkStop() throws { if queue.isClosed { throw Stopped() } }
+    private func isStopping(_ agent: Agent) -> Bool { queue.isClosed || hasCommands(agent) }
+
+    private func checkStop(_ agent: Agent) throws { if isStopping(agent) { throw Stopped() } }
 
     /// Carries out what operators commanded, and learns from the episodes that are new; on the caller's thread.
     public func train(_ agent: Agent) throws {
@@ -166,16 +209,19 @@ public final class Trainer: Sendable {
             let summaries = try store.episodes(of: agent.id, after: last, limit: 64)
             if summaries.isEmpty { break }
             for summary in summaries {
-                try checkStop()
-                try carryOutCommands(agent, after: last, profile, &learner)
+                try checkStop(agent)
                 // A backlog is persisted where something changed, and at its end.
                 try learn(agent, summary, profile, &learner, isLast: summary.number == summaries.last?.number)
                 last = summary.number
             }
         }
         if last == 0 { try prepare(agent, profile, &learner) }
-        try checkStop()
+        try checkStop(agent)
         try embed(agent, &learner, profile)
+        keep(learner, of: agent)
+    }
+
+    private func keep(_ learner: ApplicationLearner, of agent: Agent) {
         learners.withLock { learners in
             if learners.count >= Self.learnersMax { learners.removeAll() }
             learners[agent.id] = learner
@@ -218,7 +264,7 @@ public final class Trainer: Sendable {
     private func source(of agent: Agent, _ profile: Profile) -> LearningSource {
         LearningSource(
             application: agent.id, profile: profile, base: base(for: agent), store: store,
-            budget: budget, isStopping: { [queue] in queue.isClosed },
+            budget: budget, isStopping: { [self] in isStopping(agent) },
             neighbours: { [self] in asksNeighbours && profile.meta ? neighbours(of: agent) : [] })
     }
 
@@ -254,7 +300,7 @@ public final class Trainer: Sendable {
         isLast: Bool
     ) throws {
         let change = try learner.learn(from: summary, source: source(of: agent, profile))
-        try checkStop()
+        try checkStop(agent)
         guard !change.isEmpty || isLast else { return }
         try persist(change, of: learner, agent, episode: summary.number, at: summary.ended)
     }
@@ -266,7 +312,7 @@ public final class Trainer: Sendable {
         guard let change = try learner.prepare(source), let last = try store.externalTransitions(of: agent.id, limit: 1).last else {
             return
         }
-        try checkStop()
+        try checkStop(agent)
         try persist(change, of: learner, agent, episode: 0, at: last.time)
     }
 
@@ -305,7 +351,8 @@ public final class Trainer: Sendable {
 
     // MARK: Commands
 
-    /// Lets an operator intervene in an application's training: as soon as no episode of it is being learned from.
+    /// Lets an operator intervene in an application's training, at once: an episode of it that is being learned from is given up, and
+    /// learned from again afterwards.
     /// - Parameter completion: called on a trainer's thread after the change is on disk and on duty, with the version
     ///   and stage it led to, or with what was in the way (`CommandError`, or the store's error).
     /// - Parameter audit: who wants it and why; stored in the same transaction as the change.
@@ -317,13 +364,13 @@ public final class Trainer: Sendable {
             $0[agent.id, default: []].append(
                 WaitingCommand(command: command, time: time, audit: audit, completion: completion))
         }
-        queue.push(agent, first: true)
+        queue.pushUrgently(agent)
     }
 
     private func carryOutCommands(
         _ agent: Agent, after episode: Int, _ profile: Profile, _ learner: inout ApplicationLearner
     ) throws {
-        for waiting in commands.withLock({ $0.removeValue(forKey: agent.id) ?? [] }) {
+        for waiting in takeCommands(agent) {
             do {
                 var changed = learner
                 var commit = TrainingCommit(
