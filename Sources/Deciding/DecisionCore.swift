@@ -75,6 +75,7 @@ public struct DecisionCore: Sendable {
     mutating func configureRules() {
         rules.options = ruleOptions ?? Rules.Options(profile, calibration, configuredCpu: configuredCpu)
         if rules.options.fixedCpu == nil { rules.options.fixedCpu = configuredCpu }
+        if ruleOptions == nil { rules.options.configuredCpu = configuredCpu }
         encoder.thrift = calibration.flatMap { $0.applies(to: profile) ? $0.thrift : nil }
     }
 

@@ -136,6 +136,31 @@ import Testing
     }
 }
 
+    /// Seen in a life of 80 episodes: rules calibrated to replicas of 384m stayed at the largest number of them when the load outgrew the
+    /// record, and missed 64 % of the steps, although their owner had given 1024m.
+    @Test func aCalibratedSizeGivesWayWhereTheLargestCountOfItIsTooFew() {
+        var profile = Profile()
+        profile.maxReplicas = 10
+        var options = Rules.Options(cpuTarget: 0.5, fixedCpu: 400)
+        options.configuredCpu = 1000
+        var rules = Rules(profile, options: options)
+        var time = 0.0
+        func size(_ use: Double?, replicas: Int = 10, cpu: Int) -> Int {
+            time += 60
+            return rules.recommend(.make(replicas: replicas, cpu: use), current: .make(replicas: replicas, cpu: cpu), time: time).cpuMillicores
+        }
+        #expect(size(0.45, cpu: 400) == 400)
+        #expect(size(0.6, cpu: 400) == 1000, "twelve replicas of 400m would be wanted")
+        #expect(size(0.9, replicas: 4, cpu: 400) == 400, "eight are")
+        // Back once there is room again, not at once.
+        #expect(size(0.2, cpu: 1000) == 1000, "ten of 400m, which is all of them")
+        #expect(size(0.15, cpu: 1000) == 1000)
+        #expect(size(nil, cpu: 1000) == 1000, "nobody knows")
+        #expect(size(0.13, cpu: 1000) == 400)
+        rules.options.configuredCpu = nil
+        #expect(size(1, cpu: 400) == 400, "an experiment's size is what it says")
+    }
+
 @Suite struct RulesSizeTests {
     /// Where the rules take over replicas of another size, their count is one of the size that they give.
     @Test func theCountFitsTheSizeThatItComesWith() {

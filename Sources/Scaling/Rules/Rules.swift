@@ -30,6 +30,8 @@ public struct Rules: Sendable {
         public var memoryFloor: Int?
         /// When set, the size is always this: HPA with a calibrated size.
         public var fixedCpu: Int?
+        /// The owner's size, which takes the place of a smaller `fixedCpu` where the largest number of replicas is too few of that.
+        public var configuredCpu: Int?
         public var fixedMemory: Int?
         /// Sizes follow the recommender's target with every observation, without an updater: a baseline that has it
         /// easier than Kubernetes'.
@@ -107,14 +109,15 @@ public struct Rules: Sendable {
         let memoryEstimate = memoryEstimate
         memoryTarget = memoryEstimate?.target
         var next = current
+        let fixedCpu = options.fixedCpu.map { size($0, observation, current) }
         if options.mode != .vertical {
             next.replicas = hpa.recommend(
-                utilization: observation.cpuUtilization.map { $0 * sizeRatio(current) }, target: options.cpuTarget,
+                utilization: observation.cpuUtilization.map { $0 * sizeRatio(current, fixedCpu) }, target: options.cpuTarget,
                 replicas: current.replicas,
                 readyReplicas: observation.readyReplicas, profile: profile, time: time)
         }
-        if let fixed = options.fixedCpu {
-            next.cpuMillicores = fixed
+        if let fixedCpu {
+            next.cpuMillicores = fixedCpu
         } else if options.mode == .all || options.mode == .vertical, let estimate = cpuEstimate {
             let target = Self.whole(estimate.target * 1000, unit: 1)
             if !options.actsAtOnce, !updater.acts(on: estimate, limit: cpuLimit, since: updater.cpuSince, time: time) {
@@ -134,10 +137,24 @@ public struct Rules: Sendable {
         return profile.clamp(next)
     }
 
+    /// Share of the largest count of calibrated replicas that the load must fit into before they follow the owner's again.
+    private static let outgrownUntil = 0.7
+
+    /// `fixed`, or the owner's size while the load wants more replicas of `fixed` than there may be. A load that has outgrown the record
+    /// that the size was calibrated on would otherwise be missed until it is calibrated anew.
+    private func size(_ fixed: Int, _ observation: Observation, _ current: Allocation) -> Int {
+        guard let configured = options.configuredCpu, configured > fixed, fixed > 0, options.cpuTarget > 0 else { return fixed }
+        let isOwners = current.cpuMillicores >= configured
+        guard let use = observation.cpuUtilization, use.isFinite else { return isOwners ? configured : fixed }
+        let ready = Double(min(observation.readyReplicas ?? current.replicas, current.replicas))
+        let wanted = use * ready * Double(current.cpuMillicores) / (Double(fixed) * options.cpuTarget)
+        return wanted > Double(profile.maxReplicas) * (isOwners ? Self.outgrownUntil : 1) ? configured : fixed
+    }
+
     /// What a use of the present size is of the size that the count comes with. Where the rules take over from somebody who
     /// sized replicas otherwise, a count for the present size would be too few of the smaller one.
-    private func sizeRatio(_ current: Allocation) -> Double {
-        guard let fixed = options.fixedCpu, current.cpuMillicores > 0 else { return 1 }
+    private func sizeRatio(_ current: Allocation, _ fixed: Int?) -> Double {
+        guard let fixed, current.cpuMillicores > 0 else { return 1 }
         let given = min(max(fixed, profile.cpu.min), profile.cpu.max)
         return given > 0 ? Double(current.cpuMillicores) / Double(given) : 1
     }
