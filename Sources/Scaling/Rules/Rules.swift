@@ -137,7 +137,7 @@ public struct Rules: Sendable {
         return profile.clamp(next)
     }
 
-    /// Share of the largest count of calibrated replicas that the load must fit into before they follow the owner's again.
+    /// Share of the largest count of calibrated replicas that the load must fit into before they take the place of the owner's again.
     private static let outgrownUntil = 0.7
 
     /// `fixed`, or the owner's size while the load wants more replicas of `fixed` than there may be. A load that has outgrown the record
