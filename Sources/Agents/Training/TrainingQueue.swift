@@ -22,12 +22,7 @@ final class TrainingQueue: Sendable {
 
     /// Lets `agent` wait for training.
     func push(_ agent: Agent) {
-        let isNew = contents.withLock { contents in
-            guard !contents.isClosed else { return false }
-            if contents.taken[agent.id] != nil {
-                contents.taken[agent.id] = true
-                return false
-            }
+        let isNew = admit(agent) { contents in
             // One that a person waits for is trained when that is done.
             guard contents.members.updateValue(true, forKey: agent.id) == nil else { return false }
             contents.waiting.append(agent)
@@ -38,12 +33,7 @@ final class TrainingQueue: Sendable {
 
     /// Lets `agent` wait for the thread that only does what people wait for. One that stands in the queue already leaves it.
     func pushUrgently(_ agent: Agent) {
-        let isNew = contents.withLock { contents in
-            guard !contents.isClosed else { return false }
-            if contents.taken[agent.id] != nil {
-                contents.taken[agent.id] = true
-                return false
-            }
+        let isNew = admit(agent) { contents in
             guard !contents.urgent.contains(where: { $0.id == agent.id }) else { return false }
             contents.waiting.removeAll { $0.id == agent.id }
             if contents.members[agent.id] == nil { contents.members[agent.id] = false }
@@ -51,6 +41,18 @@ final class TrainingQueue: Sendable {
             return true
         }
         if isNew { urgentAvailable.signal() }
+    }
+
+    /// Lets `place` put `agent` into a queue. One that a thread has waits until it is given back.
+    private func admit(_ agent: Agent, _ place: (inout Contents) -> Bool) -> Bool {
+        contents.withLock { contents in
+            guard !contents.isClosed else { return false }
+            guard contents.taken[agent.id] == nil else {
+                contents.taken[agent.id] = true
+                return false
+            }
+            return place(&contents)
+        }
     }
 
     /// Says that the thread which `pop` or `popUrgent` gave `agent` to is done with it.
